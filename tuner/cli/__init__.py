@@ -1,0 +1,1 @@
+"""The `tune` command: parses, calls, prints."""

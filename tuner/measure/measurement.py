@@ -1,0 +1,123 @@
+"""What one measurement is: metrics with units, intervals and sources, or a failure's cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+EnergySource = Literal["nvml_counter", "nvml_power", "rapl", "zeus", "estimated"]
+Cause = Literal["out_of_memory", "refused", "crash", "hang", "wrong_output"]
+Validity = Literal["valid", "suspect", "invalid"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One quantity of one configuration, with its 95 % interval.
+
+    Attributes:
+        value: the estimate over all repeats.
+        unit: SI symbol (`J`, `ms`, `tok/s`), or `1` for shares.
+        low: lower end of the 95 % interval; None where one repeat gives none.
+        high: upper end of it.
+        sem: standard error of `value`, in `unit`; None where unknown.
+        n: how many repeats (or graded answers) it rests on.
+        source: where it comes from, in a word (`nvml_counter`, `estimated`, `clock`, `graded`).
+        repeats: the value of each repeat, in the order measured.
+
+    """
+
+    value: float
+    unit: str
+    low: float | None
+    high: float | None
+    sem: float | None
+    n: int
+    source: str
+    repeats: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class EnergyProvenance:
+    """Where the joules of a measurement come from.
+
+    Attributes:
+        energy_source: the meter; `estimated` where no meter could be read.
+        energy_scope: what is metered, for instance `gpu:GPU-1234`, `cpu package`, `process tree`.
+        energy_quantisation_rel: largest relative error from the meter's ticks in one window.
+        window_s: mean length of a measured window, in seconds.
+        parameters: numbers of the model behind an estimate (for instance watts per core).
+
+    """
+
+    energy_source: EnergySource
+    energy_scope: str
+    energy_quantisation_rel: float
+    window_s: float
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a configuration could not be measured.
+
+    Attributes:
+        cause: what kind of failure, for the feasibility model.
+        message: the engine's own words, shortened.
+
+    """
+
+    cause: Cause
+    message: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that was learned from running one configuration.
+
+    Attributes:
+        metrics: by name, those of `vllm bench serve` where it has one; empty after a failure.
+        validity: `suspect` and `invalid` say why in `reasons`.
+        reasons: sentences behind the validity.
+        energy: provenance of the energy metrics; None where there are none.
+        failure: None where it ran.
+        seconds: wall time that the measurement took, loading and warm-up included.
+        setup_seconds: the part of it before the first measured window.
+        settings: what was in force, as the engine says (versions, dtype, device, arguments).
+        scores: for each prompt the mean score over the repeats, in [0, 1], in the task's order.
+
+    """
+
+    metrics: Mapping[str, Metric]
+    validity: Validity = "valid"
+    reasons: tuple[str, ...] = ()
+    energy: EnergyProvenance | None = None
+    failure: Failure | None = None
+    seconds: float = 0.0
+    setup_seconds: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    scores: tuple[float, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; `Measurement.from_dict` reads them back equal."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Measurement:
+        """Read what `to_dict` wrote."""
+        metrics = {
+            name: Metric(**{**entry, "repeats": tuple(entry["repeats"])})
+            for name, entry in data["metrics"].items()
+        }
+        energy, failure = data["energy"], data["failure"]
+        return cls(
+            metrics=metrics,
+            validity=data["validity"],
+            reasons=tuple(data["reasons"]),
+            energy=EnergyProvenance(**energy) if energy else None,
+            failure=Failure(**failure) if failure else None,
+            seconds=data["seconds"],
+            setup_seconds=data["setup_seconds"],
+            settings=data["settings"],
+            scores=tuple(data["scores"]),
+        )

@@ -1,0 +1,1 @@
+"""Initial design, acquisition, its optimiser, the Optuna sampler, the stopping rule."""

@@ -1,0 +1,15 @@
+"""From a feature model to a search space: parameters, validity, canonical form, codes."""
+
+from tuner.space.configuration import Configuration, Value
+from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
+
+__all__ = [
+    "ENUMERABLE",
+    "INACTIVE",
+    "Arguments",
+    "Codes",
+    "Configuration",
+    "Parameter",
+    "Space",
+    "Value",
+]

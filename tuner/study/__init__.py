@@ -1,0 +1,1 @@
+"""The loop: ask, measure, tell, resume; the specification of a study."""

@@ -1,0 +1,1 @@
+"""The requests that an engine is driven with."""
