@@ -1,0 +1,37 @@
+"""The search loop: propose, measure, tell, until the front is stable or a limit is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tuner.measure import Measurement
+from tuner.space import Configuration
+from tuner.study.events import Observer, SearchEnded, TrialFinished, TrialStarted
+from tuner.study.session import Session
+
+Measure = Callable[[Configuration, int], Measurement]
+"""Measures a configuration; the number is the trial's, for the seeds of sampled answers."""
+
+
+def search(
+    session: Session,
+    measure: Measure,
+    observe: Observer,
+    reserve: Callable[[Session], float] = lambda session: 0.0,
+) -> str:
+    """Run the study until it ends; returns the reason in one line.
+
+    `reserve` says how many seconds of the time limit the verification afterwards will need,
+    judged by the trials so far.
+    """
+    session.reserve = reserve(session)
+    status = session.status()
+    while (reason := session.stopped_by(status)) is None:
+        ask = session.ask()
+        observe(TrialStarted(ask.number, ask.configuration))
+        record = session.tell(ask, measure(ask.configuration, ask.number))
+        session.reserve = reserve(session)
+        status = session.status()
+        observe(TrialFinished(record, session.snapshot(status)))
+    observe(SearchEnded(reason, len({r.configuration for r in session.complete})))
+    return reason

@@ -1,0 +1,199 @@
+"""Ask, tell, and know when to stop: one open study."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tuner.measure import Failure, Measurement
+from tuner.search import Objective, ParetoSampler, hypervolume_share, non_dominated
+from tuner.space import Configuration, Space
+from tuner.study import storage
+from tuner.study.events import Snapshot
+from tuner.study.records import Record
+
+if TYPE_CHECKING:
+    import optuna
+
+    from tuner.search import StopStatus
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hard ends beside the stopping rule.
+
+    Attributes:
+        max_trials: trials in all, earlier sessions included; None for no limit.
+        max_seconds: seconds in all, earlier sessions included; None for no limit.
+    """
+
+    max_trials: int | None = None
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A configuration to measure next; hand it back to `tell`."""
+
+    number: int
+    configuration: Configuration
+    trial: optuna.Trial
+
+
+class Session:
+    """An open study: proposes configurations, takes measurements, says when it is done.
+
+    Everything that it knows is in the storage, so a session opened again goes on where the
+    last one stopped and proposes what that one would have proposed.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        *,
+        path: Path | str | None = None,
+        seed: int = 0,
+        limits: Limits | None = None,
+    ) -> None:
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.limits = limits or Limits()
+        self.sampler = ParetoSampler(space, self.objectives, seed=seed)
+        self.study = storage.open_study(path, self.objectives, self.sampler)
+        self.records: list[Record] = storage.records(self.study)
+        self.reserve = 0.0
+        self._spent_before = sum(r.measurement.seconds for r in self.told if r.measurement)
+        self._opened = time.monotonic()
+
+    @property
+    def told(self) -> list[Record]:
+        """The trials with an outcome: complete or failed, not lost."""
+        return [record for record in self.records if record.state != "lost"]
+
+    @property
+    def complete(self) -> list[Record]:
+        """The trials with objective values."""
+        return [record for record in self.records if record.state == "complete"]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent, earlier sessions of the study included."""
+        return self._spent_before + time.monotonic() - self._opened
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the time limit, less what is reserved for verification."""
+        if self.limits.max_seconds is None:
+            return None
+        return self.limits.max_seconds - self.reserve - self.elapsed
+
+    def ask(self) -> Ask:
+        """Propose the next configuration."""
+        began = time.perf_counter()
+        trial = self.study.ask()
+        configuration = self.space.suggest(trial)
+        trial.set_user_attr(storage.CONFIGURATION, json.dumps(dict(configuration)))
+        trial.set_user_attr(storage.ASK_SECONDS, time.perf_counter() - began)
+        return Ask(trial.number, configuration, trial)
+
+    def tell(self, ask: Ask, measurement: Measurement) -> Record:
+        """Commit what came of a proposal; it is on disk when this returns."""
+        measurement = _with_objectives(measurement, self.objectives)
+        storage.tell(self.study, ask.trial, measurement, self.objectives)
+        values = () if measurement.failure else _values(measurement, self.objectives)
+        record = Record(
+            number=ask.number,
+            configuration=ask.configuration,
+            state="failed" if measurement.failure else "complete",
+            measurement=measurement,
+            values=values,
+            ask_seconds=ask.trial.user_attrs.get(storage.ASK_SECONDS, 0.0),
+        )
+        self.records.append(record)
+        return record
+
+    def status(self) -> StopStatus:
+        """What the stopping rule says now."""
+        return self.sampler.status(self.study)
+
+    def stopped_by(self, status: StopStatus | None = None) -> str | None:
+        """Why the search is over, in one line; None while it is not."""
+        limit = self.limits.max_trials
+        if limit is not None and len(self.told) >= limit:
+            return f"limit of {limit} trials reached"
+        left = self.seconds_left
+        if left is not None and left <= 0:
+            minutes = (self.limits.max_seconds or 0.0) / 60
+            return f"time limit of {minutes:g} min reached"
+        status = status or self.status()
+        return status.reason if status.done else None
+
+    def snapshot(self, status: StopStatus | None = None) -> Snapshot:
+        """Where the search stands."""
+        status = status or self.status()
+        complete = self.complete
+        values = np.array([r.values for r in complete], dtype=float)
+        front: set[Configuration] = set()
+        share = 0.0
+        best: dict[str, float] = {}
+        if len(complete):
+            mask = non_dominated(values, self.objectives)
+            front = {r.configuration for r, on in zip(complete, mask, strict=True) if on}
+            share = hypervolume_share(values, self.objectives)
+            for column, objective in enumerate(self.objectives):
+                pick = min if objective.direction == "min" else max
+                best[objective.metric] = pick(values[:, column].tolist())
+        ends = [status.progress]
+        if self.limits.max_trials:
+            ends.append(len(self.told) / self.limits.max_trials)
+        if self.limits.max_seconds:
+            ends.append(self.elapsed / max(self.limits.max_seconds - self.reserve, 1e-9))
+        return Snapshot(
+            finished=len(self.told),
+            failed=sum(r.state == "failed" for r in self.records),
+            front=len(front),
+            hypervolume=share,
+            best=best,
+            remaining_gain=status.remaining_gain,
+            threshold=status.threshold,
+            progress=min(1.0, max(ends)),
+            elapsed=self.elapsed,
+            seconds_left=self.seconds_left,
+        )
+
+    @cached_property
+    def default(self) -> Configuration:
+        """The engine's default configuration."""
+        return self.space.default
+
+
+def _values(measurement: Measurement, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    return tuple(measurement.metrics[o.metric].value for o in objectives)
+
+
+def _with_objectives(measurement: Measurement, objectives: Sequence[Objective]) -> Measurement:
+    """The measurement, as a failure where it lacks an objective."""
+    if measurement.failure is not None:
+        return measurement
+    missing = [o.metric for o in objectives if o.metric not in measurement.metrics]
+    if not missing and measurement.validity != "invalid":
+        return measurement
+    words = f"no value for {', '.join(missing)}" if missing else "; ".join(measurement.reasons)
+    return Measurement(
+        metrics=measurement.metrics,
+        validity="invalid",
+        reasons=measurement.reasons,
+        energy=measurement.energy,
+        failure=Failure("wrong_output", words),
+        seconds=measurement.seconds,
+        setup_seconds=measurement.setup_seconds,
+        settings=measurement.settings,
+    )

@@ -1,0 +1,124 @@
+"""Trials on disk: an Optuna study whose trials carry configurations and measurements.
+
+What was told is committed to the database before `tell` returns, so a kill loses at most the
+measurement in flight. `optuna-dashboard` opens the same file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tuner.errors import UserError
+from tuner.measure import Measurement
+from tuner.space import Configuration
+from tuner.study.records import Record, State
+
+if TYPE_CHECKING:
+    import optuna
+
+    from tuner.search import Objective
+
+STUDY_NAME = "tune"
+CONFIGURATION = "tuner:configuration"
+MEASUREMENT = "tuner:measurement"
+ASK_SECONDS = "tuner:ask_seconds"
+SEM = "tuner:sem"
+CAUSE = "tuner:cause"
+SECONDS = "tuner:seconds"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder of a study for this process alone; UserError where another one has it."""
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"another `tune` is at work in {folder}; wait for it, or give another --out."
+            ) from error
+        yield
+
+
+def open_study(
+    storage: Path | str | None,
+    objectives: Sequence[Objective],
+    sampler: optuna.samplers.BaseSampler,
+) -> optuna.Study:
+    """Open or create the study; trials that were in flight when a process died become lost.
+
+    `storage` is the path of an SQLite file, an Optuna storage URL, or None for memory alone.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = f"sqlite:///{storage}" if isinstance(storage, Path) else storage
+    try:
+        study = optuna.create_study(
+            study_name=STUDY_NAME,
+            storage=url,
+            directions=["minimize" if o.direction == "min" else "maximize" for o in objectives],
+            sampler=sampler,
+            load_if_exists=True,
+        )
+    except Exception as error:
+        if isinstance(storage, Path) and storage.exists():
+            raise UserError(
+                f"{storage} is not a readable study ({type(error).__name__}); move it away or give "
+                "another --out."
+            ) from error
+        raise
+    study.set_metric_names([o.metric for o in objectives])
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def tell(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    measurement: Measurement,
+    objectives: Sequence[Objective],
+) -> None:
+    """Commit the outcome of a trial: values where it ran, FAIL and the cause where it did not."""
+    import optuna
+
+    trial.set_user_attr(MEASUREMENT, json.dumps(measurement.to_dict()))
+    trial.set_user_attr(SECONDS, measurement.seconds)
+    if measurement.failure is not None:
+        trial.set_user_attr(CAUSE, measurement.failure.cause)
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        return
+    metrics = [measurement.metrics[o.metric] for o in objectives]
+    trial.set_user_attr(SEM, [metric.sem for metric in metrics])
+    study.tell(trial, [metric.value for metric in metrics])
+
+
+def records(study: optuna.Study) -> list[Record]:
+    """Every finished trial, in the order of asking."""
+    import optuna
+
+    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
+    return [_record(trial) for trial in study.get_trials(deepcopy=False, states=finished)]
+
+
+def _record(trial: optuna.trial.FrozenTrial) -> Record:
+    attributes = trial.user_attrs
+    text = attributes.get(MEASUREMENT)
+    measurement = Measurement.from_dict(json.loads(text)) if text else None
+    state: State = "lost"
+    if measurement is not None:
+        state = "failed" if measurement.failure else "complete"
+    return Record(
+        number=trial.number,
+        configuration=Configuration.of(json.loads(attributes.get(CONFIGURATION, "{}"))),
+        state=state,
+        measurement=measurement,
+        values=tuple(trial.values) if state == "complete" and trial.values else (),
+        ask_seconds=attributes.get(ASK_SECONDS, 0.0),
+    )
