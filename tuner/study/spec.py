@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,6 +49,18 @@ class StudySpec(BaseModel):
     verify_rounds: int = Field(default=5, ge=2)
     seconds_per_trial: float = Field(default=8.0, gt=0)
     trust_remote_code: bool = False
+
+    @classmethod
+    def of(cls, **fields: Any) -> StudySpec:
+        """Make one from loose fields; UserError names the field that is wrong and why."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise UserError(
+                f"{name} = {first['input']!r} cannot be used: {first['msg'].lower()}."
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""

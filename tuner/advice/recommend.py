@@ -1,0 +1,182 @@
+"""From the trials of a study to verified recommendations.
+
+The best trial of many is also the luckiest. So candidates are run again beside the default, and
+names are given by what the new runs say. Where that puts a trial that was not run again ahead of
+a candidate, this trial is run again too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tuner.advice.choice import Chooser, Point, Role, front, merge
+from tuner.advice.result import Comparison, FrontPoint, Recommendation
+from tuner.measure import Measurement, Metric, accuracy_difference, compare
+from tuner.search import Objective
+from tuner.space import Arguments, Configuration
+from tuner.study import Record
+
+Verify = Callable[[Sequence[Configuration]], Mapping[Configuration, Measurement]]
+"""Runs configurations again, interleaved; the default is always among them and comes first."""
+
+MAX_CANDIDATES = 6
+MAX_BATCHES = 3
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Recommendations, the front that they are on, and the default they are compared with."""
+
+    recommended: tuple[Recommendation, ...]
+    front: tuple[FrontPoint, ...]
+    default: Measurement | None
+
+
+def recommend(
+    records: Sequence[Record],
+    objectives: Sequence[Objective],
+    default: Configuration,
+    tolerance: float,
+    arguments: Callable[[Configuration], Arguments],
+    verify: Verify | None = None,
+) -> Advice:
+    """Choose, verify, and choose again by what the verification says.
+
+    `verify` None recommends by the trials alone, and says so in each recommendation.
+    """
+    told = {r.configuration: r for r in records if r.state == "complete"}
+    observed = {
+        p.configuration: p
+        for p in merge([(r.configuration, r.values) for r in records if r.state == "complete"])
+    }
+    if default not in observed:
+        points = front(list(observed.values()), objectives)
+        return Advice((), _front_points(points, objectives, set()), None)
+    verified = _verified(observed, objectives, default, tolerance, verify) if verify else {}
+    measurements = {c: m for c, r in told.items() if (m := r.measurement)} | verified
+    points = [
+        Point(c, _values(verified[c], objectives)) if c in verified else p
+        for c, p in observed.items()
+    ]
+    eligible = [p for p in points if not verify or p.configuration in verified]
+    reference = next(p.values for p in eligible if p.configuration == default)
+    on_front = {p.configuration for p in front(points, objectives)}
+    roles: dict[Configuration, list[Role]] = {}
+    for role, choice in Chooser(tuple(objectives), reference, tolerance).choose(eligible).items():
+        if choice in on_front:
+            roles.setdefault(choice, []).append(role)
+    recommended = tuple(
+        Recommendation(
+            roles=tuple(names),
+            configuration=configuration,
+            arguments=arguments(configuration),
+            measurement=measurements[configuration],
+            comparisons=comparisons(measurements[configuration], measurements[default], objectives),
+            verified=configuration in verified,
+        )
+        for configuration, names in roles.items()
+    )
+    return Advice(
+        recommended,
+        _front_points(front(points, objectives), objectives, set(verified)),
+        measurements[default],
+    )
+
+
+def _verified(
+    observed: Mapping[Configuration, Point],
+    objectives: Sequence[Objective],
+    default: Configuration,
+    tolerance: float,
+    verify: Verify,
+) -> dict[Configuration, Measurement]:
+    """Run the candidates again, and whatever then still seems better than them."""
+    points = dict(observed)
+    verified: dict[Configuration, Measurement] = {}
+    for batch in range(MAX_BATCHES):
+        chooser = Chooser(tuple(objectives), points[default].values, tolerance)
+        if batch == 0:
+            wanted = chooser.candidates(list(points.values()), MAX_CANDIDATES)
+        else:
+            wanted = list(chooser.choose(list(points.values())).values())
+        wanted = [c for c in wanted if c not in verified and c != default]
+        if not wanted and verified:
+            break
+        for configuration, measurement in verify([default, *wanted]).items():
+            if measurement.failure is None:
+                verified[configuration] = measurement
+                points[configuration] = Point(configuration, _values(measurement, objectives))
+            elif configuration != default:
+                points.pop(configuration, None)
+        if default not in verified:
+            break
+    return verified
+
+
+def comparisons(
+    measurement: Measurement, default: Measurement, objectives: Sequence[Objective]
+) -> tuple[Comparison, ...]:
+    """Each objective of a configuration against the default's, from paired rounds."""
+    return tuple(
+        _comparison(objective, measurement, default)
+        for objective in objectives
+        if objective.metric in measurement.metrics and objective.metric in default.metrics
+    )
+
+
+def _comparison(objective: Objective, measurement: Measurement, default: Measurement) -> Comparison:
+    mine, theirs = measurement.metrics[objective.metric], default.metrics[objective.metric]
+    change, low, high = _change(objective, measurement, default)
+    return Comparison(
+        metric=objective.metric,
+        unit=mine.unit,
+        value=mine.value,
+        low=mine.low,
+        high=mine.high,
+        default=theirs.value,
+        change=change,
+        change_low=low,
+        change_high=high,
+        source=mine.source,
+    )
+
+
+def _change(
+    objective: Objective, measurement: Measurement, default: Measurement
+) -> tuple[float | None, float | None, float | None]:
+    """Relative change with its interval; accuracies are paired by prompt, the rest by round."""
+    mine, theirs = measurement.metrics[objective.metric], default.metrics[objective.metric]
+    if theirs.value == 0:
+        return None, None, None
+    paired_prompts = len(measurement.scores) == len(default.scores) > 1
+    if objective.kind == "accuracy" and paired_prompts:
+        difference = accuracy_difference(measurement.scores, default.scores)
+        return tuple(d / theirs.value for d in difference)  # type: ignore[return-value]
+    if _paired(mine, theirs):
+        ratio = compare(mine, theirs)
+        return ratio.value - 1, ratio.low - 1, ratio.high - 1
+    return mine.value / theirs.value - 1, None, None
+
+
+def _paired(mine: Metric, theirs: Metric) -> bool:
+    both = (*mine.repeats, *theirs.repeats)
+    return len(mine.repeats) == len(theirs.repeats) > 1 and all(v > 0 for v in both)
+
+
+def _values(measurement: Measurement, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    return tuple(measurement.metrics[o.metric].value for o in objectives)
+
+
+def _front_points(
+    points: Sequence[Point], objectives: Sequence[Objective], verified: set[Configuration]
+) -> tuple[FrontPoint, ...]:
+    names = [o.metric for o in objectives]
+    return tuple(
+        FrontPoint(
+            p.configuration,
+            dict(zip(names, p.values, strict=True)),
+            p.configuration in verified,
+        )
+        for p in points
+    )

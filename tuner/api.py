@@ -1,0 +1,196 @@
+"""Tuning from Python: `tune` runs a whole study, `Tuner` serves scripts that measure themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner.advice.recommend import recommend
+from tuner.advice.result import Recommendation, Result
+from tuner.errors import UserError
+from tuner.measure import Cause, Failure, Measurement, Metric
+from tuner.search import Objective
+from tuner.space import Arguments, Configuration, Space, Value, load_space
+from tuner.study import DEFAULT_OBJECTIVES, Observer, StudySpec
+from tuner.run import run_study
+from tuner.study.session import Ask, Limits, Session
+
+
+def tune(
+    model: str | Sequence[str] = "builtin",
+    task: str | Path = "builtin",
+    *,
+    out: str | Path | None = None,
+    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    pins: Mapping[str, Value] | None = None,
+    seed: int = 0,
+    max_trials: int | None = None,
+    max_seconds: float | None = None,
+    observe: Observer = lambda event: None,
+    **options: Any,
+) -> Result:
+    """Tune a language model on this machine and return verified recommendations.
+
+    Args:
+        model: `builtin` (the family that ships with the tuner), a folder, a hub id, or several.
+        task: `builtin`, or a JSONL file of prompts with reference answers.
+        out: folder for the study, the plot and the exports; the same folder again goes on where
+            the last run stopped. None keeps nothing.
+        objectives: `metric:min` or `metric:max`.
+        pins: features to fix, by name.
+        seed: of every random choice.
+        max_trials: at most so many configurations.
+        max_seconds: at most so long, verification included.
+        observe: called with every event of the study (`tuner.study`).
+        options: further fields of `StudySpec`, for instance `accuracy_tolerance`.
+
+    Raises:
+        UserError: for input that cannot be used; the message says what to change.
+    """
+    spec = StudySpec.of(
+        models=(model,) if isinstance(model, str) else tuple(model),
+        task=str(task),
+        objectives=tuple(objectives),
+        pins=dict(pins or {}),
+        seed=seed,
+        max_trials=max_trials,
+        max_seconds=max_seconds,
+        **options,
+    )
+    return run_study(spec, Path(out) if out is not None else None, observe)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to measure next.
+
+    Attributes:
+        number: of the trial.
+        configuration: the features.
+        arguments: what the engine is told, at load time, with each request, and around it.
+    """
+
+    number: int
+    configuration: Configuration
+    arguments: Arguments
+    ask: Ask
+
+
+class Tuner:
+    """Proposes configurations to a script that measures them itself.
+
+    Example:
+        >>> tuner = Tuner("transformers", ["energy_j:min", "accuracy:max"], max_trials=20)
+        >>> while not tuner.done:
+        ...     proposal = tuner.ask()
+        ...     tuner.tell(proposal, {"energy_j": 3.1, "accuracy": 0.9})
+        >>> best = tuner.recommend()
+    """
+
+    def __init__(
+        self,
+        space: str | Path | Space = "transformers",
+        objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+        *,
+        storage: str | Path | None = None,
+        pins: Mapping[str, Value] | None = None,
+        seed: int = 0,
+        max_trials: int | None = None,
+        max_seconds: float | None = None,
+        accuracy_tolerance: float = 0.02,
+    ) -> None:
+        """Open or go on with a study.
+
+        Args:
+            space: a shipped feature model's name, the path of one, or a space of your own.
+            objectives: `metric:min` or `metric:max`.
+            storage: an SQLite file that keeps the trials, an Optuna storage URL, or None.
+            pins: features to fix, by name.
+            seed: of every random choice.
+            max_trials: at most so many trials.
+            max_seconds: at most so long.
+            accuracy_tolerance: what a recommendation may lose of the default's accuracy.
+        """
+        is_name = isinstance(space, str | Path)
+        self.space: Space = load_space(str(space), pins=pins or {}) if is_name else space  # type: ignore[assignment]
+        self.objectives = tuple(Objective.parse(text) for text in objectives)
+        self.accuracy_tolerance = accuracy_tolerance
+        is_url = isinstance(storage, str) and "://" in storage
+        self._session = Session(
+            self.space,
+            self.objectives,
+            path=storage if storage is None or is_url else Path(storage),
+            seed=seed,
+            limits=Limits(max_trials, max_seconds),
+        )
+        self._asked: dict[int, float] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether the front is stable or a limit is reached."""
+        return self.stopped_by is not None
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Why it is done, in one line; None while it is not."""
+        return self._session.stopped_by()
+
+    def ask(self) -> Proposal:
+        """Propose the next configuration to measure; the first one is the engine's default."""
+        ask = self._session.ask()
+        self._asked[ask.number] = time.monotonic()
+        return Proposal(ask.number, ask.configuration, self.space.arguments(ask.configuration), ask)
+
+    def tell(
+        self,
+        proposal: Proposal,
+        metrics: Mapping[str, float | tuple[float, float]] | None = None,
+        *,
+        failed: Cause | None = None,
+        message: str = "",
+    ) -> None:
+        """Say what came of a proposal; it is stored when this returns.
+
+        Args:
+            proposal: from `ask`.
+            metrics: value, or value and standard error, of at least every objective.
+            failed: the cause, where it could not be measured; `metrics` is then left out.
+            message: the engine's own words about the failure.
+
+        Raises:
+            UserError: where an objective is missing, or neither metrics nor a cause is given.
+        """
+        seconds = time.monotonic() - self._asked.pop(proposal.number, time.monotonic())
+        if failed is not None:
+            measurement = Measurement({}, "invalid", failure=Failure(failed, message))
+        else:
+            metrics = metrics or {}
+            missing = [o.metric for o in self.objectives if o.metric not in metrics]
+            if missing:
+                raise UserError(
+                    f"tell needs a value for every objective; {', '.join(missing)} is missing "
+                    "(or say failed='crash' where it could not be measured)."
+                )
+            values = {name: _metric(value) for name, value in metrics.items()}
+            measurement = Measurement(values, seconds=seconds)
+        self._session.tell(proposal.ask, measurement)
+
+    def recommend(self) -> tuple[Recommendation, ...]:
+        """The configurations worth deploying by what was told so far; empty before the default."""
+        advice = recommend(
+            self._session.records,
+            self.objectives,
+            self._session.default,
+            self.accuracy_tolerance,
+            self.space.arguments,
+        )
+        return advice.recommended
+
+
+def _metric(value: float | tuple[float, float]) -> Metric:
+    estimate, sem = value if isinstance(value, tuple) else (value, None)
+    low, high = (None, None) if sem is None else (estimate - 1.96 * sem, estimate + 1.96 * sem)
+    return Metric(float(estimate), "", low, high, sem, 1, "told")

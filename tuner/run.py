@@ -1,0 +1,213 @@
+"""A whole study: search, verification, recommendation, and the folder with the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tuner.advice.choice import Chooser, merge
+from tuner.advice.export import write_result
+from tuner.advice.recommend import MAX_CANDIDATES, recommend
+from tuner.advice.result import Result
+from tuner.engines import TransformersEngine
+from tuner.errors import UserError
+from tuner.measure import Measurement, Protocol, measure, measure_interleaved
+from tuner.search import Objective
+from tuner.space import Configuration, SearchSpace, environment_pins, load_model
+from tuner.study import Observer, Phase, Started, StudySpec
+from tuner.study.loop import search
+from tuner.study.models import resolve_models
+from tuner.study.session import Limits, Session
+from tuner.study.storage import locked
+from tuner.tasks import Task, builtin_task, read_task
+
+LOAD_SECONDS = 4.0
+"""Allowance for loading a candidate's model once more before it is verified."""
+
+DISGUISE = 0.98
+"""Rank correlation from which two objectives are called the same thing in disguise."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What measures: the engine with its task, space and protocol."""
+
+    engine: TransformersEngine
+    task: Task
+    space: SearchSpace
+    protocol: Protocol
+    seed: int
+    observe: Observer
+
+    def measure(self, configuration: Configuration, number: int) -> Measurement:
+        """Measure one configuration; `number` makes the seeds of its sampled answers."""
+        return measure(
+            self.engine,
+            self.space.arguments(configuration),
+            self.task,
+            self.protocol,
+            seed=hash((self.seed, number)) % 2**31,
+            on_progress=self._phase,
+        )
+
+    def measure_again(
+        self, configurations: Sequence[Configuration], rounds: int
+    ) -> dict[Configuration, Measurement]:
+        """Measure configurations in interleaved rounds, with seeds that the search never used."""
+        measurements = measure_interleaved(
+            self.engine,
+            [self.space.arguments(c) for c in configurations],
+            self.task,
+            self.protocol,
+            rounds=rounds,
+            seed=self.seed + 2**30,
+            on_progress=self._phase,
+        )
+        return dict(zip(configurations, measurements, strict=True))
+
+    def _phase(self, text: str) -> None:
+        self.observe(Phase(text))
+
+
+def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
+    """Run or go on with a study and return what it found; everything is in `out` afterwards.
+
+    Raises:
+        UserError: for input that cannot be used.
+    """
+    objectives = tuple(Objective.parse(text) for text in spec.objectives)
+    task = builtin_task(n=spec.n_prompts) if spec.task == "builtin" else read_task(Path(spec.task))
+    models = resolve_models(spec.models, spec.trust_remote_code)
+    model = load_model(spec.space)
+    pins = {**environment_pins(model), **spec.pins}
+    space = SearchSpace.from_model(model, pins=pins, domains={"model": models})
+    with ExitStack() as stack:
+        if out is not None:
+            _open_folder(out, spec)
+            stack.enter_context(locked(out))
+        session = Session(
+            space,
+            objectives,
+            path=out / "study.db" if out is not None else None,
+            seed=spec.seed,
+            limits=Limits(spec.max_trials, spec.max_seconds),
+        )
+        engine = stack.enter_context(TransformersEngine(trust_remote_code=spec.trust_remote_code))
+        protocol = Protocol(max_seconds=spec.seconds_per_trial)
+        bench = Bench(engine, task, space, protocol, spec.seed, observe)
+        observe(Started(len(session.told), space.size, ()))
+        reason = search(session, bench.measure, observe, _reserve(spec, objectives))
+        result = _conclude(spec, session, bench, reason)
+    if out is not None:
+        _write(result, out)
+    return result
+
+
+def _open_folder(out: Path, spec: StudySpec) -> None:
+    """Make the folder of a study, or check that the study in it is the one that is meant."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / "spec.json"
+        if path.exists():
+            spec.require_same(StudySpec.load(path), out)
+        spec.save(path)
+    except OSError as error:
+        raise UserError(
+            f"--out {out} cannot be used as a folder ({error.strerror}); give another one."
+        ) from error
+
+
+def _reserve(spec: StudySpec, objectives: Sequence[Objective]) -> Callable[[Session], float]:
+    """Seconds that verifying the present candidates would take."""
+
+    def seconds(session: Session) -> float:
+        window = {
+            r.configuration: r.measurement.energy.window_s
+            for r in session.complete
+            if r.measurement and r.measurement.energy
+        }
+        points = merge([(r.configuration, r.values) for r in session.complete])
+        default = next((p for p in points if p.configuration == session.default), None)
+        if default is None:
+            return 0.0
+        chooser = Chooser(tuple(objectives), default.values, spec.accuracy_tolerance)
+        wanted = {default.configuration, *chooser.candidates(points, MAX_CANDIDATES)}
+        passes = sum(window.get(c, 0.0) for c in wanted)
+        # A second batch (a runner-up that the verification puts ahead) costs about half again.
+        needed = 1.5 * (spec.verify_rounds * passes + LOAD_SECONDS * len(wanted))
+        return min(needed, 0.6 * spec.max_seconds) if spec.max_seconds else needed
+
+    return seconds
+
+
+def _conclude(spec: StudySpec, session: Session, bench: Bench, reason: str) -> Result:
+    """Verify the candidates beside the default and put the result together."""
+
+    def verify(configurations: Sequence[Configuration]) -> Mapping[Configuration, Measurement]:
+        return bench.measure_again(configurations, spec.verify_rounds)
+
+    advice = recommend(
+        session.records,
+        session.objectives,
+        session.default,
+        spec.accuracy_tolerance,
+        bench.space.arguments,
+        verify,
+    )
+    return Result(
+        recommended=advice.recommended,
+        front=advice.front,
+        default=session.default,
+        default_measurement=advice.default,
+        trials=tuple(session.records),
+        stopped_by=reason,
+        objectives=spec.objectives,
+        accuracy_tolerance=spec.accuracy_tolerance,
+        seconds=session.elapsed,
+        notes=tuple(_notes(session, advice.default)),
+    )
+
+
+def _notes(session: Session, default: Measurement | None) -> list[str]:
+    """What a reader of the result has to know before believing it."""
+    notes: list[str] = []
+    if default is None:
+        notes.append(
+            "The engine's default configuration could not be measured, so nothing is recommended "
+            "against it; see its trial for the cause."
+        )
+    elif default.energy is not None and default.energy.energy_source == "estimated":
+        parameters = ", ".join(f"{k} = {v:g}" for k, v in default.energy.parameters.items())
+        notes.append(
+            f"Energy is estimated, not measured ({default.energy.energy_scope}; {parameters}): "
+            "ratios between configurations mean more than the joules."
+        )
+    values = np.array([r.values for r in session.complete], dtype=float)
+    for i, first in enumerate(session.objectives):
+        for j in range(i + 1, len(session.objectives)):
+            rho = _rank_correlation(values[:, i], values[:, j]) if len(values) >= 8 else 0.0
+            if abs(rho) >= DISGUISE:
+                notes.append(
+                    f"{first.metric} and {session.objectives[j].metric} rank the configurations "
+                    f"alike (rank correlation {rho:.2f}): they are nearly one objective here."
+                )
+    return notes
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b).statistic)
+
+
+def _write(result: Result, out: Path) -> None:
+    from tuner.report.plot import plot_front
+
+    write_result(result, out)
+    plot_front(result, out / "front.png")
