@@ -1,1 +1,8 @@
 """Answer quality: graded prompts."""
+
+from tuner.tasks.builtin import builtin_task
+from tuner.tasks.graders import GRADERS, Grader
+from tuner.tasks.reading import read_task
+from tuner.tasks.task import Prompt, Task
+
+__all__ = ["GRADERS", "Grader", "Prompt", "Task", "builtin_task", "read_task"]

@@ -1,0 +1,107 @@
+"""Tasks from files of JSON lines."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import UserError
+from tuner.tasks.graders import GRADERS, number
+from tuner.tasks.task import Prompt, Task
+
+_EXAMPLE = '{"prompt": "2+2=", "answer": "4", "grader": "number"}'
+
+
+def read_task(path: str | Path, *, n: int | None = None, seed: int = 0) -> Task:
+    """Read a task from a file with one JSON object a line.
+
+    Keys: `prompt` (text), `answer` (text, number, or a list of them of which any is right),
+    `grader` (a name in `GRADERS`; `normalised` if absent), `kind` (text, optional). Other keys and
+    empty lines are skipped.
+
+    Args:
+        path: the file.
+        n: keep only so many prompts; None keeps all.
+        seed: of the order, so that the first prompts are a fair sample of a sorted file.
+
+    Raises:
+        UserError: naming file and line, and what to write instead.
+    """
+    path = Path(path)
+    prompts = [
+        _parse(line, f"{path}, line {number}")
+        for number, line in enumerate(_lines(path), start=1)
+        if line.strip()
+    ]
+    if not prompts:
+        raise UserError(f"{path} has no prompts; write one JSON object a line: {_EXAMPLE}")
+    random.Random(seed).shuffle(prompts)
+    return Task(path.stem, tuple(prompts[:n]))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except FileNotFoundError:
+        raise UserError(f"there is no prompts file {path}; check the path") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _parse(line: str, where: str) -> Prompt:
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{where}, column {error.colno}: {error.msg}; each line must be one JSON object like "
+            f"{_EXAMPLE}"
+        ) from None
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: {_kind(entry)} where an object is needed, like {_EXAMPLE}")
+    prompt = entry.get("prompt")
+    if not isinstance(prompt, str) or not prompt:
+        raise UserError(f'{where}: "prompt" must be a non-empty text, as in {_EXAMPLE}')
+    grader = entry.get("grader", "normalised")
+    if grader not in GRADERS:
+        raise UserError(f"{where}: unknown grader {grader!r}; there are {', '.join(GRADERS)}")
+    kind = entry.get("kind", "")
+    if not isinstance(kind, str):
+        raise UserError(f'{where}: "kind" must be a text, not {_kind(kind)}')
+    return Prompt(prompt, _answers(entry, grader, where), grader, kind)
+
+
+def _answers(entry: dict[str, Any], grader: str, where: str) -> tuple[str, ...]:
+    if "answer" not in entry:
+        raise UserError(f'{where}: no "answer"; add the right answer, as in {_EXAMPLE}')
+    given = entry["answer"]
+    answers = given if isinstance(given, list) else [given]
+    if not answers or not all(
+        isinstance(a, str | int | float) and not isinstance(a, bool) for a in answers
+    ):
+        raise UserError(
+            f'{where}: "answer" must be a text, a number or a list of them, not {_kind(given)}'
+        )
+    texts = tuple(str(answer) for answer in answers)
+    for text in texts:
+        _check_answer(text, grader, where)
+    return texts
+
+
+def _check_answer(text: str, grader: str, where: str) -> None:
+    if grader == "regex":
+        try:
+            re.compile(text)
+        except re.error as error:
+            raise UserError(f"{where}: {text!r} is no regular expression: {error}") from None
+    if grader == "number" and not number(text, text):
+        raise UserError(f"{where}: the answer {text!r} holds no number for the grader `number`")
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    return "null" if value is None else names.get(type(value), "a number")
