@@ -90,15 +90,13 @@ def tokenize(source: Source) -> Tokens:
     line_start, fresh = 0, True  # fresh: nothing but blanks so far in this line
     for kind, token, start in _pieces(source):
         if kind == "comment":
-            if fresh and token.startswith("//"):
-                result.comments[source.place(start)[0]] = token.lstrip("/").strip()
-        elif kind == "newline":
-            if opened:
-                continue
+            if fresh:
+                result.comments[source.place(start)[0]] = token.strip("/* \t")
+        elif kind == "newline" and not opened:
             if not fresh:
                 out.append(("newline", "the end of the line", start))
             line_start, fresh = start + len(token), True
-        else:
+        elif kind != "newline":
             if fresh:
                 _indent(source, levels, source.text[line_start:start], start, out)
                 fresh = False
