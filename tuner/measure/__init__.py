@@ -1,5 +1,6 @@
 """What one measurement is: metrics and their definitions, meters, protocol, validity."""
 
+from tuner.measure.engine import Completion, Engine, EngineFailure
 from tuner.measure.measurement import (
     Cause,
     EnergyProvenance,
@@ -12,8 +13,11 @@ from tuner.measure.measurement import (
 
 __all__ = [
     "Cause",
+    "Completion",
     "EnergyProvenance",
     "EnergySource",
+    "Engine",
+    "EngineFailure",
     "Failure",
     "Measurement",
     "Metric",

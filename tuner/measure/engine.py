@@ -1,0 +1,93 @@
+"""What an engine has to do so that it can be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tuner.measure.measurement import Cause
+
+if TYPE_CHECKING:
+    from tuner.space.contract import Arguments
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The answer to one request, with its times since the request was handed to the engine.
+
+    Attributes:
+        text: what was generated, without prompt and special tokens.
+        n_prompt_tokens: length of the prompt as the engine counts it.
+        n_output_tokens: tokens generated, the final end-of-sequence token included.
+        ttft_s: when the first token was decided; None where the engine does not tell.
+        last_token_s: when this request's last token was decided; None likewise.
+        latency_s: when the whole answer was handed over. In a static batch that is when the
+            slowest request of the batch has finished.
+        finish_reason: `stop` where the model ended its answer, `length` where a limit cut it.
+
+    """
+
+    text: str
+    n_prompt_tokens: int
+    n_output_tokens: int
+    ttft_s: float | None
+    last_token_s: float | None
+    latency_s: float
+    finish_reason: Literal["stop", "length"]
+
+
+class EngineFailure(Exception):  # noqa: N818 (as `Failure`, which records it)
+    """A configuration that the engine could not run: an observation, not a defect of the tuner.
+
+    Attributes:
+        cause: what kind of failure.
+        message: the engine's own words, shortened.
+
+    """
+
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(f"{cause}: {message}")
+        self.cause: Cause = cause
+        self.message = message
+
+
+class Engine(Protocol):
+    """Runs prompts under a configuration, in processes of its own.
+
+    After an `EngineFailure` the next `apply` has to find a working engine again.
+    """
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What is in force since the last `apply`, as the engine tells; grows while it runs."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs: `cpu` or `cuda`."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes that do the work; their children count too. Empty while none runs."""
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The largest memory during the last `run`; None where unknown."""
+
+    def apply(self, arguments: Arguments) -> Mapping[str, Any]:
+        """Bring a configuration into force, loading what it takes, and return `settings`.
+
+        Raises `EngineFailure`.
+        """
+
+    def run(
+        self, prompts: Sequence[str], *, seed: int, seconds: float | None = None
+    ) -> list[Completion]:
+        """Answer the prompts, in their order, and return one completion each.
+
+        No further batch begins after `seconds`: the list may be shorter than the prompts, but
+        holds one batch at least. Raises `EngineFailure`.
+        """
+
+    def close(self) -> None:
+        """End all processes. May be called twice."""
