@@ -1,1 +1,42 @@
-"""Initial design, acquisition, its optimiser, the Optuna sampler, the stopping rule."""
+"""Finding the front with few measurements: design, acquisition, the Optuna sampler, the stop."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tuner.search.pareto import hypervolume, hypervolume_share, non_dominated
+from tuner.search.stopping import StopRule, StopStatus
+from tuner.surrogates.objective import Objective
+
+if TYPE_CHECKING:
+    from tuner.search._history import Observation
+    from tuner.search.design import design_size, initial_design
+    from tuner.search.sampler import ParetoSampler
+
+__all__ = [
+    "Objective",
+    "Observation",
+    "ParetoSampler",
+    "StopRule",
+    "StopStatus",
+    "design_size",
+    "hypervolume",
+    "hypervolume_share",
+    "initial_design",
+    "non_dominated",
+]
+
+_LAZY = {
+    "Observation": "tuner.search._history",
+    "ParetoSampler": "tuner.search.sampler",
+    "design_size": "tuner.search.design",
+    "initial_design": "tuner.search.design",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs torch or Optuna when it is asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

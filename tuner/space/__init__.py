@@ -2,6 +2,7 @@
 
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
+from tuner.space.table import Table, TableSpace, read_table
 
 __all__ = [
     "ENUMERABLE",
@@ -11,5 +12,8 @@ __all__ = [
     "Configuration",
     "Parameter",
     "Space",
+    "Table",
+    "TableSpace",
     "Value",
+    "read_table",
 ]

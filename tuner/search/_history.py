@@ -1,0 +1,132 @@
+"""What is known at one moment of a study, as arrays."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.space.contract import Codes, Space
+from tuner.surrogates import Objective
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One finished measurement.
+
+    Attributes:
+        code: the configuration, shape `p`.
+        values: metrics in the order of the objectives; None where it failed.
+        sems: standard errors of these, None where unknown.
+        cause: why it failed.
+
+    """
+
+    code: Codes
+    values: Sequence[float] | None = None
+    sems: Sequence[float | None] | None = None
+    cause: str | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """Everything measured, failed or running, each configuration once.
+
+    Attributes:
+        codes: measured configurations `n x p`, in the order of their first measurement.
+        values: their metrics `n x m`, repeats merged by their precision.
+        sems: standard errors `n x m`; NaN where unknown.
+        counts: how often each was measured, length n.
+        failed: configurations that failed and never worked, `f x p`.
+        causes: why, length f.
+        pending: configurations being measured, `q x p`.
+        told: how many observations there are, repeats and failures included.
+
+    """
+
+    codes: Codes
+    values: Floats
+    sems: Floats
+    counts: npt.NDArray[np.int64]
+    failed: Codes
+    causes: tuple[str, ...]
+    pending: Codes
+    told: int
+
+    @classmethod
+    def of(
+        cls,
+        space: Space,
+        objectives: Sequence[Objective],
+        observations: Sequence[Observation],
+        pending: Codes | None = None,
+    ) -> History:
+        """Merge repeats; a measurement with a value that is not finite counts as failed."""
+        p, m = len(space.parameters), len(objectives)
+        groups: dict[bytes, list[Observation]] = {}
+        broken: dict[bytes, tuple[Codes, str]] = {}
+        for seen in observations:
+            key = seen.code.tobytes()
+            if seen.values is not None and np.isfinite(seen.values).all():
+                groups.setdefault(key, []).append(seen)
+            else:
+                broken.setdefault(key, (seen.code, seen.cause or "not a number"))
+        broken = {key: entry for key, entry in broken.items() if key not in groups}
+        merged = [_merge(group, objectives) for group in groups.values()]
+        return cls(
+            codes=_stack([group[0].code for group in groups.values()], p),
+            values=np.array([v for v, _ in merged]).reshape(-1, m),
+            sems=np.array([s for _, s in merged]).reshape(-1, m),
+            counts=np.array([len(group) for group in groups.values()], dtype=np.int64),
+            failed=_stack([code for code, _ in broken.values()], p),
+            causes=tuple(cause for _, cause in broken.values()),
+            pending=_stack([], p) if pending is None else pending,
+            told=len(observations),
+        )
+
+    @property
+    def known(self) -> Codes:
+        """Configurations that need no first measurement: measured, failed and pending."""
+        return np.concatenate([self.codes, self.failed, self.pending])
+
+    @property
+    def key(self) -> bytes:
+        """Equal for equal histories, different for different ones."""
+        digest = hashlib.sha256(repr((self.told, self.causes)).encode())
+        for array in (self.codes, self.values, self.sems, self.counts, self.failed, self.pending):
+            digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+        return digest.digest()
+
+
+def _merge(group: Sequence[Observation], objectives: Sequence[Objective]) -> tuple[Floats, Floats]:
+    """Precision-weighted mean of repeats and its standard error; plain mean where one is unknown.
+
+    The error of a mean is never taken below what the scatter of the repeats shows.
+    """
+    values = np.array([seen.values for seen in group], dtype=np.float64)
+    sems = np.array(
+        [
+            [np.nan if s is None else s for s in seen.sems]
+            if seen.sems is not None
+            else [np.nan] * len(objectives)
+            for seen in group
+        ],
+        dtype=np.float64,
+    )
+    sems[~(sems > 0)] = np.nan
+    if len(group) == 1:
+        return values[0], sems[0]
+    weights = np.where(np.isfinite(sems).all(0), 1 / sems**2, 1.0)
+    mean = (weights * values).sum(0) / weights.sum(0)
+    scatter = values.std(0, ddof=1) / np.sqrt(len(group))
+    stated = np.where(np.isfinite(sems).all(0), 1 / np.sqrt(weights.sum(0)), np.nan)
+    return mean, np.fmax(stated, scatter)
+
+
+def _stack(codes: Sequence[Codes], p: int) -> Codes:
+    return np.array(codes, dtype=np.int32).reshape(len(codes), p)

@@ -1,0 +1,169 @@
+"""What the models say at one moment of a study: where to measure next and what is left to gain.
+
+Everything here is computed from a `History` and a seed alone, so that a study that was opened
+again sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tuner.search._acquisition import ehvi, gains
+from tuner.search._candidates import best_candidates
+from tuner.search._history import History
+from tuner.search.pareto import free_boxes, hypervolume, minimal
+from tuner.space.contract import Codes, Space
+from tuner.surrogates import Feasibility, Objective, Surrogate
+
+Floats = npt.NDArray[np.float64]
+
+PADDING = 0.1
+"""The reference point lies this share of the range behind the worst expectation."""
+SAMPLES = 32
+"""Joint samples from which the remaining gain is judged."""
+SAMPLED = 64
+"""Best candidates in each of them."""
+LIKELY = 0.8
+"""The remaining gain is a bound that holds with this probability."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A fitted view of a study.
+
+    Attributes:
+        codes: candidates, best first, `N x p`; a measured one stands for measuring it again.
+        scores: expected gain of each in hypervolume, failures weighed in, length N.
+        volume: hypervolume of the expected front, in the same (standardised) units.
+        surrogate: the processes behind it, pending measurements imagined.
+        front: expected values of the front, `k x m`, standardised and minimised.
+        reference: reference point of the hypervolume, length m.
+
+    """
+
+    codes: Codes
+    scores: Floats
+    volume: float
+    surrogate: Surrogate
+    front: Floats
+    reference: Floats
+
+    def remaining_gain(self, seed: int) -> float:
+        """Share of the front's hypervolume that measuring the best candidates would add.
+
+        A bound that holds with probability `LIKELY`, over joint samples of the processes. Where
+        already the best single candidate is expected to add more than that is worth sampling
+        for, that expectation is the answer.
+        """
+        if not len(self.codes):
+            return 0.0
+        best = float(self.scores[0]) / max(self.volume, 1e-12)
+        codes = self.codes[:SAMPLED]
+        generator = torch.Generator().manual_seed(seed)
+        draws = []
+        for gp in self.surrogate.processes:
+            mean, covariance = gp.joint(gp.distances.places(codes))
+            values, vectors = torch.linalg.eigh(covariance)
+            root = vectors * values.clamp_min(0.0).sqrt()
+            noise = torch.randn(SAMPLES, len(values), generator=generator, dtype=torch.float64)
+            draws.append(mean + noise @ root.T)
+        sampled = torch.stack(draws, 2).numpy()
+        shares = gains(sampled, self.front, self.reference) / max(self.volume, 1e-12)
+        return max(best, float(np.quantile(shares, LIKELY)))
+
+
+def look(space: Space, objectives: Sequence[Objective], history: History, seed: int) -> Outlook:
+    """Fit the models to a history with at least one measurement and rank what to measure next."""
+    rng = np.random.default_rng([seed, 1, history.told, len(history.pending)])
+    with one_thread():
+        surrogate = Surrogate.fit(
+            space, history.codes, history.values, history.sems, objectives
+        ).imagine(history.pending)
+        works = Feasibility.fit(space, history.codes, history.failed, history.causes)
+        seen, _ = surrogate.standardised(surrogate.codes)
+        expected = seen.numpy()
+        on_front = minimal(expected)
+        front = expected[on_front]
+        reference = reference_point(expected)
+        boxes = free_boxes(front, reference)
+
+        def score(codes: Codes) -> Floats:
+            mean, variance = surrogate.standardised(codes)
+            gain = ehvi(mean, variance.sqrt(), boxes)
+            return np.asarray(gain * works.probability(codes))
+
+        codes, scores = best_candidates(space, score, history.known, surrogate.codes[on_front], rng)
+        if len(scores) and scores[0] <= 0:
+            codes = rng.permutation(codes)
+        again, worth = _repeats(surrogate, on_front, expected, reference, history)
+        order = np.argsort(-np.concatenate([scores, worth]), kind="stable")
+    return Outlook(
+        codes=np.concatenate([codes, again])[order],
+        scores=np.concatenate([scores, worth])[order],
+        volume=hypervolume(front, reference),
+        surrogate=surrogate,
+        front=front,
+        reference=reference,
+    )
+
+
+def reference_point(points: Floats) -> Floats:
+    """A point behind the worst of all points, so that both ends of a front stay worth finding.
+
+    Bad outliers are cut off before (`Outcome.cap`), so one absurd value cannot move it far.
+    """
+    best, worst = points.min(0), points.max(0)
+    return worst + PADDING * np.maximum(worst - best, 1e-3)
+
+
+def _repeats(
+    surrogate: Surrogate,
+    on_front: npt.NDArray[np.bool_],
+    expected: Floats,
+    reference: Floats,
+    history: History,
+) -> tuple[Codes, Floats]:
+    """Front configurations and what measuring each again is worth.
+
+    After another measurement the expectation of a configuration moves by a normal amount of
+    standard deviation v / sqrt(v + noise), where v is what is uncertain now; the expected
+    hypervolume that the configuration adds to the rest of the front then exceeds what it adds
+    now by the value of knowing better (Binois et al. 2019, "Replication or exploration?").
+    Only configurations whose repeats show noise: a learned remainder may be misfit.
+    """
+    measured = np.arange(len(history.codes))
+    places = measured[on_front[: len(history.codes)]]
+    codes = history.codes[places]
+    if not len(codes):
+        return codes, np.empty(0)
+    mean, variance = surrogate.standardised(codes)
+    noise = torch.tensor([gp.noise for gp in surrogate.processes], dtype=torch.float64)
+    counts = torch.from_numpy(history.counts[places])
+    single = surrogate.known[torch.from_numpy(places)] * counts[:, None]
+    move = variance / (variance + noise + single).sqrt()
+    worth = np.zeros(len(codes))
+    for k, place in enumerate(places):
+        rest = expected[on_front & (np.arange(len(expected)) != place)]
+        boxes = free_boxes(rest, reference)
+        later = ehvi(mean[k][None], move[k][None].clamp_min(1e-9), boxes)
+        now = ehvi(mean[k][None], torch.full_like(mean[k][None], 1e-9), boxes)
+        worth[k] = float(later - now)
+    noisy = (single > 0).any(1).numpy()
+    return codes[noisy], np.maximum(worth[noisy], 0.0)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: matrices of this size only get slower on more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

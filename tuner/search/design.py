@@ -1,0 +1,62 @@
+"""The first measurements: the engine's default, then what covers the space best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tuner.space.contract import Codes, Space
+from tuner.surrogates._distance import DistanceTables
+
+POOL = 1_000
+"""Valid configurations among which the design is chosen where the space is too large to list."""
+NOVELTY = 1.0
+"""Weight of values not seen yet against distance from what was chosen."""
+
+
+def design_size(space: Space, budget: int | None = None) -> int:
+    """How many configurations to measure before the model takes over.
+
+    Eight, a few more in spaces of many parameters, at most a third of a small budget and a fifth
+    of a small space.
+    """
+    size = 8 if len(space.parameters) <= 8 else 10
+    if budget is not None:
+        size = min(size, max(3, budget // 3))
+    return max(1, min(size, max(4, space.size // 5), space.size))
+
+
+def initial_design(space: Space, size: int, *, seed: int = 0) -> Codes:
+    """The default and then, one by one, the configuration that adds most. Shape `size x p`.
+
+    What adds most lies far from all chosen so far (in the mean over parameters of the distance
+    between values) and has values that few of them have. The same seed gives the same design,
+    and a longer design begins with the shorter one.
+    """
+    rng = np.random.default_rng([seed, 0])
+    pool = space.rows()
+    if pool is None:
+        pool = np.unique(space.sample(POOL, rng), axis=0)
+    default = space.encode([space.default])
+    pool = np.concatenate([default, pool[rng.permutation(len(pool))]])
+    tables = DistanceTables.of(space.parameters, range(len(space.parameters)))
+    places = tables.places(pool)
+    chosen = [0]
+    nearest = np.full(len(pool), np.inf)
+    rarity = [np.ones(len(t)) for t in tables.tables]
+    while len(chosen) < size:
+        last = chosen[-1]
+        away = np.zeros(len(pool))
+        novelty = np.zeros(len(pool))
+        for k, table in enumerate(tables.tables):
+            column = places[:, k].numpy()
+            away += np.sqrt(table[:, column[last]].numpy())[column]
+            rarity[k][column[last]] += 1
+            novelty += (1 / rarity[k])[column]
+        nearest = np.minimum(nearest, away / max(1, len(tables.tables)))
+        score = nearest + NOVELTY * novelty / max(1, len(tables.tables))
+        score[nearest <= 0] = -np.inf
+        best = int(score.argmax())
+        if not np.isfinite(score[best]):
+            break
+        chosen.append(best)
+    return pool[chosen]

@@ -1,0 +1,222 @@
+"""The sampler: an Optuna sampler that proposes valid configurations of a space."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
+
+from tuner.errors import UserError
+from tuner.search._candidates import without
+from tuner.search._history import History, Observation
+from tuner.search._outlook import Outlook, look
+from tuner.search.design import design_size, initial_design
+from tuner.search.stopping import StopRule, StopStatus
+from tuner.space.contract import Codes, Space
+from tuner.surrogates import Objective
+
+SEM = "tuner:sem"
+CAUSE = "tuner:cause"
+LOST_TWICE = "crash"
+"""What a configuration is taken for whose trial was lost twice without a stated cause."""
+REMEMBERED = 8
+"""Outlooks kept in memory: enough for the stopping rule and the next ask to share them."""
+
+
+class ParetoSampler(optuna.samplers.BaseSampler):
+    """Proposes the configuration that is expected to add most to the front.
+
+    It begins with `initial_design`, then fits one Gaussian process per objective and proposes
+    what has the greatest expected hypervolume improvement, weighed by the probability that it
+    can be measured at all. A noisy front configuration is proposed again when that is worth more
+    than a new one. The objective function has to call `space.suggest(trial)`.
+
+    Everything is rebuilt from the trials of the study: a sampler made anew proposes what the old
+    one would have proposed. From a trial it reads `values`, and from its user attributes
+    `tuner:sem` (standard errors of the values, None where unknown) and, for failed trials,
+    `tuner:cause`. A trial that failed without a cause counts as interrupted and its configuration
+    is proposed once more. Running trials are taken into account.
+
+    Args:
+        space: the space to search.
+        objectives: what the values of the study's trials are, in order.
+        seed: the same seed on the same trials gives the same proposals.
+        budget: number of trials planned, if known: the initial design is sized to it.
+        rule: when the study counts as finished.
+
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        *,
+        seed: int = 0,
+        budget: int | None = None,
+        rule: StopRule | None = None,
+    ) -> None:
+        self.space = space
+        self.objectives = tuple(objectives)
+        self.seed = seed
+        self.rule = rule or StopRule()
+        self._design = initial_design(space, design_size(space, budget), seed=seed)
+        self._codes: dict[tuple[tuple[str, Any], ...], Codes | None] = {}
+        self._outlooks: OrderedDict[bytes, Outlook] = OrderedDict()
+        self._gains: OrderedDict[bytes, float] = OrderedDict()
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, optuna.distributions.BaseDistribution]:
+        """All parameters of the space are proposed together."""
+        return self.space.distributions()
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, optuna.distributions.BaseDistribution],
+    ) -> dict[str, Any]:
+        """Values of the active parameters of the proposed configuration."""
+        self._check(study)
+        trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        code = self.propose(self._observations(trials), pending=self._pending(trials))
+        return dict(self.space.decode(code)[0])
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: optuna.distributions.BaseDistribution,
+    ) -> Any:
+        """A random value for a parameter that the space does not know."""
+        name = [ord(letter) for letter in param_name]
+        rng = np.random.default_rng([self.seed, 2, trial.number, *name])
+        sampler = optuna.samplers.RandomSampler(seed=int(rng.integers(2**31)))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def propose(
+        self, seen: optuna.Study | Sequence[Observation], n: int = 1, pending: Codes | None = None
+    ) -> Codes:
+        """The next `n` configurations, `n x p`: each as if those before it were running.
+
+        `seen` is a study or what was observed, in order; with the latter, `pending` are the
+        configurations being measured (`q x p`).
+        """
+        if isinstance(seen, optuna.Study):
+            trials = seen.get_trials(deepcopy=False)
+            seen, pending = self._observations(trials), self._pending(trials)
+        chosen = []
+        for _ in range(n):
+            history = History.of(self.space, self.objectives, seen, pending)
+            chosen.append(self._next(history))
+            pending = np.concatenate([history.pending, chosen[-1][None]])
+        return np.stack(chosen)
+
+    def status(self, seen: optuna.Study | Sequence[Observation]) -> StopStatus:
+        """What the stopping rule says after the measurements so far (running ones left out)."""
+        if isinstance(seen, optuna.Study):
+            seen = self._observations(seen.get_trials(deepcopy=False))
+        history = History.of(self.space, self.objectives, seen)
+        left = max(len(self._design) - len(history.codes), 0)
+        if len(history.known) >= self.space.size:
+            return self.rule.exhausted(self.space.size)
+        if left or not len(history.codes):
+            return self.rule.starting(len(history.codes), len(self._design))
+        gains = []
+        for back in range(self.rule.patience):
+            past = History.of(self.space, self.objectives, seen[: len(seen) - back])
+            if len(past.codes) < len(self._design):
+                break
+            gains.append(self._gain(past))
+            if gains[-1] >= self.rule.share:
+                break
+        return self.rule.judge(gains[::-1], len(seen))
+
+    def _next(self, history: History) -> Codes:
+        if len(history.codes) < len(self._design):
+            design = without(self._design, history.known)
+            if len(design):
+                first: Codes = design[0]
+                return first
+        if not len(history.codes):
+            return self._anything(history)
+        candidates = self._outlook(history).codes
+        best: Codes = candidates[0] if len(candidates) else history.codes[0]
+        return best
+
+    def _anything(self, history: History) -> Codes:
+        """A random configuration that is not known yet, where there is one."""
+        rng = np.random.default_rng([self.seed, 3, history.told, len(history.pending)])
+        rows = self.space.rows()
+        pool = self.space.sample(256, rng) if rows is None else rng.permutation(rows)
+        fresh = without(pool, history.known)
+        chosen: Codes = fresh[0] if len(fresh) else pool[0]
+        return chosen
+
+    def _outlook(self, history: History) -> Outlook:
+        key = history.key
+        if key not in self._outlooks:
+            self._outlooks[key] = look(self.space, self.objectives, history, self.seed)
+            while len(self._outlooks) > REMEMBERED:
+                self._outlooks.popitem(last=False)
+        return self._outlooks[key]
+
+    def _gain(self, history: History) -> float:
+        key = history.key
+        if key not in self._gains:
+            self._gains[key] = self._outlook(history).remaining_gain(self.seed)
+        return self._gains[key]
+
+    def _check(self, study: optuna.Study) -> None:
+        directions = [
+            StudyDirection.MINIMIZE if o.direction == "min" else StudyDirection.MAXIMIZE
+            for o in self.objectives
+        ]
+        if list(study.directions) != directions:
+            raise ValueError(
+                f"the study optimises {[d.name for d in study.directions]}, the sampler was made "
+                f"for {[d.name for d in directions]}"
+            )
+
+    def _pending(self, trials: Sequence[FrozenTrial]) -> Codes:
+        codes = [self._code(t) for t in trials if t.state == TrialState.RUNNING]
+        known = [code for code in codes if code is not None]
+        return np.array(known, dtype=np.int32).reshape(-1, len(self.space.parameters))
+
+    def _observations(self, trials: Sequence[FrozenTrial]) -> list[Observation]:
+        """Finished trials that say something, in the order of their numbers."""
+        seen: list[Observation] = []
+        lost: set[bytes] = set()
+        for trial in trials:
+            if not trial.state.is_finished() or (code := self._code(trial)) is None:
+                continue
+            if trial.state == TrialState.COMPLETE:
+                seen.append(Observation(code, trial.values, trial.user_attrs.get(SEM)))
+                continue
+            cause = trial.user_attrs.get(CAUSE)
+            if cause is None and code.tobytes() not in lost:
+                lost.add(code.tobytes())
+                continue
+            seen.append(Observation(code, cause=cause or LOST_TWICE))
+        return seen
+
+    def _code(self, trial: FrozenTrial) -> Codes | None:
+        """The configuration that a trial measured; None where it is none of this space.
+
+        `space.suggest` answers that: what it made of the trial's parameters then, it makes of
+        them now.
+        """
+        key = tuple(sorted(trial.params.items()))
+        if key not in self._codes:
+            try:
+                configuration = self.space.suggest(FixedTrial(trial.params))
+                self._codes[key] = self.space.encode([configuration])[0]
+            except (ValueError, UserError):
+                self._codes[key] = None
+        return self._codes[key]

@@ -1,0 +1,68 @@
+"""Distances between configurations, one per parameter, as lookup tables.
+
+Domains are finite, so whatever a kernel needs of one parameter is a small matrix over pairs of
+its values. A parameter that is inactive has a value of its own: two inactive ones are at distance
+0, active and inactive at distance 1. Two configurations in which a conditional parameter is
+inactive are therefore never separated by it.
+
+Notation: d of the p parameters matter; V values in all of them together, inactive ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tuner.space.contract import Codes, Parameter
+
+
+@dataclass(frozen=True)
+class DistanceTables:
+    """Squared distances per parameter between any two of its values.
+
+    Attributes:
+        columns: which columns of the codes matter, length d.
+        tables: for each of them a matrix over its values; row and column 0 stand for inactive.
+        offsets: where each table starts when all are stacked, length d.
+
+    """
+
+    columns: tuple[int, ...]
+    tables: tuple[Tensor, ...]
+    offsets: Tensor
+
+    @classmethod
+    def of(cls, parameters: Sequence[Parameter], columns: Sequence[int]) -> DistanceTables:
+        """Tables for some columns of the codes of a space."""
+        tables = tuple(_table(parameters[j]) for j in columns)
+        sizes = [0, *(len(t) for t in tables)][: len(tables)]
+        return cls(tuple(columns), tables, torch.tensor(np.cumsum(sizes), dtype=torch.long))
+
+    def places(self, codes: Codes) -> Tensor:
+        """Row of each code in its table, `n x d`."""
+        return torch.as_tensor(codes[:, list(self.columns)].astype(np.int64) + 1)
+
+    def pairs(self, places: Tensor) -> Tensor:
+        """Squared distances of all pairs `i < j` of n rows, `d x n (n - 1) / 2`."""
+        i, j = torch.triu_indices(len(places), len(places), 1)
+        return torch.stack(
+            [t[places[i, k], places[j, k]] for k, t in enumerate(self.tables)]
+        ).reshape(len(self.tables), len(i))
+
+    def to_values(self, places: Tensor) -> list[Tensor]:
+        """Squared distances of n rows to every value of each parameter: d matrices `V_k x n`."""
+        return [t[:, places[:, k]] for k, t in enumerate(self.tables)]
+
+
+def _table(parameter: Parameter) -> Tensor:
+    n = len(parameter.values)
+    table = torch.ones(n + 1, n + 1, dtype=torch.float64)
+    if parameter.kind == "ordered":
+        x = torch.tensor(parameter.positions, dtype=torch.float64)
+        table[1:, 1:] = (x[:, None] - x[None, :]) ** 2
+    table.fill_diagonal_(0.0)
+    return table
