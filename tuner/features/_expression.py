@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-TOLERANCE = 1e-9
+TOLERANCE = 1e-12
 """Relative difference up to which two numbers are equal in a constraint."""
 
 Comparison = Literal["==", "!=", "<", "<=", ">", ">="]

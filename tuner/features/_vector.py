@@ -117,7 +117,7 @@ class Compiler:
                 difference = a - b
                 slack = TOLERANCE * np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
                 # What has no value is NaN, and every comparison with NaN is false.
-                return _COMPARE[operator](difference, slack)
+                return COMPARE[operator](difference, slack)
 
         return check
 
@@ -197,7 +197,7 @@ _ARITHMETIC: dict[str, Callable[[Floats, Floats], Floats]] = {
     "*": lambda a, b: a * b,
     "/": _divide,
 }
-_COMPARE: dict[str, Callable[[Floats, Floats], Bools]] = {
+COMPARE: dict[str, Callable[[Floats, Floats], Bools]] = {
     "==": lambda d, slack: np.abs(d) <= slack,
     "!=": lambda d, slack: np.abs(d) > slack,
     "<": lambda d, slack: d < -slack,

@@ -1,0 +1,249 @@
+"""From clauses to a d-DNNF: a circuit in which counting and drawing take one pass.
+
+Exhaustive search that splits what is left into parts that share no variable and remembers every
+part that it has solved (component caching; Darwiche 2004, "New Advances in Compiling CNF to
+Decomposable Negation Normal Form"; Thurley 2006, "sharpSAT"). Variables are decided in an order
+from a decomposition of the graph of variables, separators first.
+
+At-most-one groups are kept as such instead of as their many pairs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tuner.features._errors import ModelError
+from tuner.features._order import decision_order
+
+Branch = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Literals that hold, variables that are free, and nodes of the parts that remain."""
+
+Part = tuple[list[int], frozenset[int]]
+"""Variables that belong together, and a key: the variables and the unfulfilled clauses of three
+literals or more (shorter ones and the groups follow from the variables)."""
+
+
+@dataclass
+class Circuit:
+    """A d-DNNF over variables 1 to `variables`.
+
+    Attributes:
+        variables: how many there are.
+        nodes: each a list of branches that exclude one another, children before parents.
+        root: one branch: what holds at all events, what is free, and the parts.
+        satisfiable: whether there is a solution.
+    """
+
+    variables: int
+    nodes: list[list[Branch]] = field(default_factory=list)
+    root: Branch = ((), (), ())
+    satisfiable: bool = True
+
+
+def compile_circuit(
+    variables: int,
+    clauses: Sequence[tuple[int, ...]],
+    groups: Sequence[tuple[int, ...]],
+    *,
+    seconds: float | None = None,
+) -> Circuit:
+    """Compile clauses and at-most-one groups of positive literals.
+
+    Raises `ModelError` where it takes longer than `seconds`.
+    """
+    return _Compilation(variables, clauses, groups, seconds).run()
+
+
+@contextmanager
+def _recursion(depth: int) -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, depth))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+class _Compilation:
+    def __init__(
+        self,
+        variables: int,
+        clauses: Sequence[tuple[int, ...]],
+        groups: Sequence[tuple[int, ...]],
+        seconds: float | None,
+    ) -> None:
+        self.n = variables
+        self.clauses = list(dict.fromkeys(clauses))
+        self.groups = list(groups)
+        self.limit = seconds
+        self.deadline = None if seconds is None else time.monotonic() + seconds
+        # Lists over literals are indexed by the literal itself, negative ones from the end.
+        self.value = [0] * (2 * variables + 1)  # 1 where true, -1 where false
+        self.occurs: list[list[int]] = [[] for _ in range(2 * variables + 1)]
+        self.member: list[list[int]] = [[] for _ in range(variables + 1)]
+        for i, clause in enumerate(self.clauses):
+            for literal in clause:
+                self.occurs[literal].append(i)
+        for i, group in enumerate(self.groups):
+            for variable in group:
+                self.member[variable].append(i)
+        self.open = [len(clause) for clause in self.clauses]  # literals that are not false
+        self.true = [0] * len(self.clauses)
+        self.chosen = [0] * len(self.groups)
+        self.trail: list[int] = []
+        self.circuit = Circuit(variables)
+        self.cache: dict[frozenset[int], int] = {}
+
+    def run(self) -> Circuit:
+        units = [clause[0] for clause in self.clauses if len(clause) == 1]
+        if () in self.clauses or not self.assign(units):
+            self.circuit.satisfiable = False
+            return self.circuit
+        self.rank = decision_order(self.n, self.residual())
+        every = [v for v in range(1, self.n + 1) if not self.value[v]]
+        with _recursion(4 * self.n + 2000):
+            branch = self.branch(0, every)
+        if branch is None:
+            self.circuit.satisfiable = False
+        else:
+            self.circuit.root = branch
+        return self.circuit
+
+    def residual(self) -> list[tuple[int, ...]]:
+        """What is left of the clauses and groups, as sets of variables."""
+        value = self.value
+        left = [
+            tuple(abs(x) for x in clause if not value[x])
+            for i, clause in enumerate(self.clauses)
+            if not self.true[i]
+        ]
+        left += [
+            tuple(v for v in group if not value[v])
+            for i, group in enumerate(self.groups)
+            if not self.chosen[i]
+        ]
+        return [scope for scope in left if len(scope) > 1]
+
+    def assign(self, literals: list[int]) -> bool:
+        """Make literals true with all that follows; False where that is a contradiction."""
+        value, occurs, true, opened, trail = (
+            self.value, self.occurs, self.true, self.open, self.trail,
+        )  # fmt: skip
+        queue = list(literals)
+        while queue:
+            literal = queue.pop()
+            if value[literal]:
+                if value[literal] < 0:
+                    return False
+                continue
+            value[literal], value[-literal] = 1, -1
+            trail.append(literal)
+            for i in occurs[literal]:
+                true[i] += 1
+            failed = False
+            for i in occurs[-literal]:
+                left = opened[i] = opened[i] - 1
+                if left < 2 and not true[i]:
+                    if left == 0:
+                        failed = True
+                    else:
+                        queue.append(next(x for x in self.clauses[i] if not value[x]))
+            if literal > 0:
+                for i in self.member[literal]:
+                    self.chosen[i] += 1
+                    queue.extend(-v for v in self.groups[i] if v != literal and value[v] >= 0)
+            if failed:
+                return False
+        return True
+
+    def undo(self, mark: int) -> None:
+        value, occurs, true, opened = self.value, self.occurs, self.true, self.open
+        while len(self.trail) > mark:
+            literal = self.trail.pop()
+            value[literal] = value[-literal] = 0
+            for i in occurs[literal]:
+                true[i] -= 1
+            for i in occurs[-literal]:
+                opened[i] += 1
+            if literal > 0:
+                for i in self.member[literal]:
+                    self.chosen[i] -= 1
+
+    def branch(self, mark: int, variables: list[int]) -> Branch | None:
+        """What follows from the literals since `mark`; None where there is no solution."""
+        held = tuple(self.trail[mark:])
+        free, parts = self.split(variables)
+        nodes = []
+        for part, key in parts:
+            node = self.cache.get(key)
+            if node is None:
+                node = self.cache[key] = self.node(part)
+            if node < 0:
+                return None
+            nodes.append(node)
+        return held, tuple(free), tuple(nodes)
+
+    def node(self, variables: list[int]) -> int:
+        """The node of a part, -1 where it has no solution."""
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise ModelError(
+                f"the model is too entangled to count within {self.limit:g} s; what needs no"
+                " count (check, core, dead, explain, complete, repair) still answers"
+            )
+        variable = max(variables, key=self.rank.__getitem__)
+        branches = []
+        for literal in (variable, -variable):
+            mark = len(self.trail)
+            if self.assign([literal]):
+                value = self.value
+                branch = self.branch(mark, [v for v in variables if not value[v]])
+                if branch is not None:
+                    branches.append(branch)
+            self.undo(mark)
+        if not branches:
+            return -1
+        self.circuit.nodes.append(branches)
+        return len(self.circuit.nodes) - 1
+
+    def split(self, variables: list[int]) -> tuple[list[int], list[Part]]:
+        """Unassigned variables as free ones and as parts that share nothing."""
+        seen: set[int] = set()
+        scopes: set[int] = set()  # clauses that were met, and groups as negative numbers
+        free: list[int] = []
+        parts: list[Part] = []
+        for start in variables:
+            if start in seen:
+                continue
+            seen.add(start)
+            part, key = [start], []
+            for variable in part:  # grows while it is read
+                for i in self.occurs[variable] + self.occurs[-variable]:
+                    if self.true[i] or i in scopes:
+                        continue
+                    scopes.add(i)
+                    if len(self.clauses[i]) > 2:
+                        key.append(-1 - i)
+                    self.reach(self.clauses[i], seen, part)
+                for i in self.member[variable]:
+                    if not self.chosen[i] and -1 - i not in scopes:
+                        scopes.add(-1 - i)
+                        self.reach(self.groups[i], seen, part)
+            if len(part) == 1 and not key:
+                free.append(start)
+            else:
+                parts.append((part, frozenset(part + key)))
+        return free, parts
+
+    def reach(self, literals: tuple[int, ...], seen: set[int], part: list[int]) -> None:
+        """Take the unassigned variables of a clause or a group into a part."""
+        value = self.value
+        for literal in literals:
+            if not value[literal]:
+                variable = literal if literal > 0 else -literal
+                if variable not in seen:
+                    seen.add(variable)
+                    part.append(variable)
