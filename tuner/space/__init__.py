@@ -2,7 +2,10 @@
 
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
-from tuner.space.table import Table, TableSpace, read_table
+from tuner.space.environment import environment_domains, environment_pins
+from tuner.space.pins import parse_pins
+from tuner.space.search_space import SearchSpace
+from tuner.space.shipped import load_model, load_space, shipped_spaces
 
 __all__ = [
     "ENUMERABLE",
@@ -11,9 +14,13 @@ __all__ = [
     "Codes",
     "Configuration",
     "Parameter",
+    "SearchSpace",
     "Space",
-    "Table",
-    "TableSpace",
     "Value",
-    "read_table",
+    "environment_domains",
+    "environment_pins",
+    "load_model",
+    "load_space",
+    "parse_pins",
+    "shipped_spaces",
 ]

@@ -16,12 +16,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Table = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.int32]
 
 LARGEST_TABLE = 20_000_000
@@ -83,7 +85,7 @@ class Network:
         """Exact number of valid assignments."""
         exact = math.prod(self.lengths) >= 2**62
         dtype = np.dtype(object) if exact else np.dtype(np.int64)
-        messages: dict[int, npt.NDArray[np.generic]] = {}
+        messages: dict[int, Array] = {}
         total = 1
         for i, bucket in enumerate(self._buckets):
             joint = bucket.table.astype(dtype)
@@ -114,7 +116,7 @@ class Network:
     def support(self) -> list[Table]:
         """For each variable, which of its values occur in a valid assignment."""
         reached: list[Table] = [np.zeros(0, dtype=bool)] * len(self._buckets)
-        found = [np.zeros(length, dtype=bool) for length in self.lengths]
+        found: list[Table] = [np.zeros(length, dtype=bool) for length in self.lengths]
         for i in reversed(range(len(self._buckets))):
             bucket = self._buckets[i]
             possible = self._weights[i] > 0
@@ -124,10 +126,24 @@ class Network:
                     reached[above], self._buckets[above].scope, bucket.rest
                 )
             reached[i] = possible
-            found[bucket.variable] = possible.any(axis=tuple(range(1, possible.ndim)))
+            found[bucket.variable] = np.asarray(possible.any(axis=tuple(range(1, possible.ndim))))
         if any(not values.any() for values in found):
             return [np.zeros(length, dtype=bool) for length in self.lengths]
         return found
+
+    @property
+    def largest(self) -> int:
+        """Entries of the largest joined table."""
+        return max((bucket.table.size for bucket in self._buckets), default=1)
+
+    @property
+    def satisfiable(self) -> bool:
+        """Whether there is a valid assignment."""
+        return all(
+            bool(weights.any())
+            for weights, bucket in zip(self._weights, self._buckets, strict=True)
+            if not bucket.rest
+        )
 
     @cached_property
     def _consumer(self) -> dict[int, int]:
@@ -156,7 +172,7 @@ class Network:
         for cumulative, bucket in zip(
             self._cumulative(uniform), reversed(self._buckets), strict=True
         ):
-            given = cumulative[(slice(None), *(rows[:, i] for i in bucket.rest))]
+            given = cumulative[_at(rows, bucket)]
             given = given.reshape(len(cumulative), -1)  # one column alone where nothing is given
             wish = rng.random(n) * given[-1]
             rows[:, bucket.variable] = (given <= wish).sum(axis=0)
@@ -170,6 +186,16 @@ class Network:
             known[uniform] = [np.cumsum(w, axis=0) for w in reversed(weights)]
         sums: list[Numbers] = known[uniform]
         return sums
+
+    def all(self) -> Rows:
+        """Every valid assignment, in the order of its values."""
+        rows = np.zeros((1, len(self.lengths)), dtype=np.int32)
+        for weights, bucket in zip(reversed(self._weights), reversed(self._buckets), strict=True):
+            given = weights[_at(rows, bucket)]
+            value, row = np.nonzero(given.reshape(len(weights), -1) + np.zeros(len(rows)))
+            rows = rows[row]
+            rows[:, bucket.variable] = value
+        return rows[np.lexsort(rows.T[::-1])]
 
     def nearest(self, costs: Sequence[Numbers]) -> tuple[Rows, Numbers]:
         """The valid assignment of least cost for each row.
@@ -198,7 +224,7 @@ class Network:
         rows = np.zeros((n, len(self.lengths)), dtype=np.int32)
         each = np.arange(n)
         for joint, bucket in zip(reversed(joints), reversed(self._buckets), strict=True):
-            given = joint[(each, slice(None), *(rows[:, i] for i in bucket.rest))]
+            given = joint[(each, *_at(rows, bucket))]
             rows[:, bucket.variable] = given.argmin(axis=1)
         return rows, total
 
@@ -239,9 +265,7 @@ def _build(
     return buckets
 
 
-def _spread(
-    table: npt.NDArray[np.generic], scope: Sequence[int], onto: Sequence[int], leading: int = 0
-) -> npt.NDArray[np.generic]:
+def _spread(table: Array, scope: Sequence[int], onto: Sequence[int], leading: int = 0) -> Array:
     """The table with its axes in the order of `onto`, and length 1 where it has none of them.
 
     `leading` axes at the front stay where they are.
@@ -257,9 +281,14 @@ def _spread(
     ]
 
 
+def _at(rows: Rows, bucket: _Bucket) -> tuple[Any, ...]:
+    """The index of a bucket's column that belongs to each row."""
+    return (slice(None), *(rows[:, i] for i in bucket.rest))
+
+
 def _project(table: Table, scope: Sequence[int], onto: Sequence[int]) -> Table:
     """Whether something is True for each assignment of `onto`, with one axis in front."""
     drop = tuple(axis for axis, variable in enumerate(scope) if variable not in onto)
     kept = [variable for variable in scope if variable in onto]
-    table = table.any(axis=drop)
+    table = np.asarray(table.any(axis=drop))
     return table.transpose([kept.index(variable) for variable in onto])[None]

@@ -1,0 +1,99 @@
+"""What this machine allows: pins and domains for the features of role `context`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import metadata, util
+
+from tuner.features import FeatureModel
+from tuner.space._layout import domain
+from tuner.space.configuration import Value
+
+_PACKAGES = {
+    "flash_attn_installed": "flash_attn",
+    "quanto_installed": "optimum.quanto",
+    "hqq_installed": "hqq",
+}
+
+
+def environment_pins(model: FeatureModel) -> dict[str, Value]:
+    """Pins for what this machine fixes: processors, accelerator, packages, engine version.
+
+    Only features that the model has are pinned: `cpus`, `gpus`, `accelerator`, the packages by
+    the names that the shipped models give them, and to False every feature whose attributes
+    `since` and `until` leave out the installed version of the engine.
+    """
+    probes: dict[str, Callable[[], Value]] = {
+        "cpus": lambda: min(usable_cpus(), int(max(_domain(model, "cpus")))),
+        "gpus": lambda: min(_gpus(), int(max(_domain(model, "gpus")))),
+        "accelerator": lambda: _gpus() > 0,
+    }
+    for feature, package in _PACKAGES.items():
+        probes[feature] = partial(_installed, package)
+    pins = {name: probe() for name, probe in probes.items() if name in model.features}
+    version = _version(str(model.root.attributes.get("engine", "")))
+    if version is not None:
+        pins |= dict.fromkeys(missing_in(model, version), False)
+    return pins
+
+
+def environment_domains(model: FeatureModel) -> dict[str, Sequence[Value]]:
+    """Domains that depend on this machine: `threads` ends with the number of its processors.
+
+    The first value is the default, which is what the engine takes unasked.
+    """
+    if "threads" not in model.features:
+        return {}
+    cpus = usable_cpus()
+    return {"threads": (cpus, *(v for v in _domain(model, "threads") if v < cpus))}
+
+
+def missing_in(model: FeatureModel, version: str) -> list[str]:
+    """The features that this version of the engine has not, by `since` and `until`.
+
+    A feature exists from `since` on, up to and with `until`.
+    """
+    from packaging.version import Version
+
+    here = Version(version)
+
+    def exists(name: str) -> bool:
+        attributes = model.features[name].attributes
+        since, until = attributes.get("since"), attributes.get("until")
+        return not (
+            (since is not None and here < Version(str(since)))
+            or (until is not None and here > Version(str(until)))
+        )
+
+    return [name for name in model.features if not exists(name)]
+
+
+def usable_cpus() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gpus() -> int:
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def _installed(package: str) -> bool:
+    try:
+        return util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution) if distribution else None
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _domain(model: FeatureModel, name: str) -> list[int]:
+    return [int(value) for value in domain(model.features[name])[0]]
