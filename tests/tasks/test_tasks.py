@@ -99,7 +99,7 @@ def test_the_order_is_shuffled_by_the_seed_alone(tmp_path):
     assert first == again
     assert first.texts != other.texts
     assert sorted(first.texts) == sorted(other.texts)
-    assert read_task(path, n=7) == first.first(7)
+    assert read_task(path, n=7) == first.select(range(7))
 
 
 @pytest.mark.parametrize(

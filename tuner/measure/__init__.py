@@ -10,6 +10,10 @@ from tuner.measure.measurement import (
     Metric,
     Validity,
 )
+from tuner.measure.measuring import measure, measure_interleaved
+from tuner.measure.meters import Meter, MeterStatus, Reading, best_meter, probe_meters
+from tuner.measure.protocol import Protocol
+from tuner.measure.statistics import Ratio, accuracy_difference, compare, wilson
 
 __all__ = [
     "Cause",
@@ -20,6 +24,18 @@ __all__ = [
     "EngineFailure",
     "Failure",
     "Measurement",
+    "Meter",
+    "MeterStatus",
     "Metric",
+    "Protocol",
+    "Ratio",
+    "Reading",
     "Validity",
+    "accuracy_difference",
+    "best_meter",
+    "compare",
+    "measure",
+    "measure_interleaved",
+    "probe_meters",
+    "wilson",
 ]

@@ -57,6 +57,6 @@ class Task:
             prompt.grade(text) for prompt, text in zip(self.prompts, completions, strict=False)
         )
 
-    def first(self, n: int) -> Task:
-        """The task of the first `n` prompts."""
-        return Task(self.name, self.prompts[:n])
+    def select(self, indices: Sequence[int]) -> Task:
+        """The task of some of the prompts."""
+        return Task(self.name, tuple(self.prompts[i] for i in indices))

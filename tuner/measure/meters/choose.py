@@ -1,0 +1,40 @@
+"""Which meter to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tuner.measure.meters import rapl
+from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter
+from tuner.measure.meters.reading import Meter, MeterStatus
+
+
+def best_meter(
+    pids: Callable[[], Sequence[int]],
+    device: str = "cpu",
+    gpus: Sequence[str] = (),
+    watts_per_core: float = WATTS_PER_CORE,
+) -> Meter:
+    """The most trustworthy meter that works for processes on a device.
+
+    Args:
+        pids: gives the processes that do the work.
+        device: `cpu`, or `cuda` for the GPUs.
+        gpus: UUIDs of the GPUs in use; all visible ones where none is given.
+        watts_per_core: for the estimate, where nothing can be metered.
+    """
+    if rapl.status().available:
+        return rapl.RaplMeter()
+    return CpuTimeMeter(pids, watts_per_core)
+
+
+def probe_meters() -> list[MeterStatus]:
+    """Every kind of meter: whether it works here, and what it would take."""
+    return [
+        rapl.status(),
+        MeterStatus(
+            "CPU time",
+            True,
+            f"energy estimated as {WATTS_PER_CORE:g} W for each busy core, labelled `estimated`",
+        ),
+    ]

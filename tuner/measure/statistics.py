@@ -1,0 +1,126 @@
+"""Means, ratios and shares with their 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tuner.measure.measurement import Metric
+
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its standard error and 95 % interval; None where one value gives none."""
+
+    value: float
+    sem: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as large one quantity is as another, with the 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def estimate_mean(values: Sequence[float]) -> Estimate:
+    """Mean of independent repeats, with Student's interval."""
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n == 1:
+        return Estimate(mean, None, None, None)
+    sem = math.sqrt(_variance(values, mean) / n)
+    reach = _t(n - 1) * sem
+    return Estimate(mean, sem, mean - reach, mean + reach)
+
+
+def estimate_share(scores: Sequence[float]) -> Estimate:
+    """Mean of scores in [0, 1], one for each of several prompts, with a 95 % interval.
+
+    A score may be a mean over repeats of its prompt: repeats say nothing about other prompts, so
+    only the spread between prompts counts. The interval is Wilson's (1927) with the number of
+    prompts that a binomial share would need for the standard error seen (Korn and Graubard 1998),
+    which for answers that are right or wrong is the number of prompts.
+    """
+    n = len(scores)
+    mean = min(1.0, max(0.0, math.fsum(scores) / n))
+    sem = math.sqrt(_variance(scores, mean) / n) if n > 1 else None
+    effective = float(n)
+    if sem:
+        effective = max(effective, mean * (1 - mean) / sem**2)
+    low, high = wilson(mean, effective)
+    return Estimate(mean, sem, low, high)
+
+
+def wilson(share: float, n: float) -> tuple[float, float]:
+    """Wilson's score interval (1927) at 95 % of a share seen in `n` trials."""
+    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    reach = _Z * math.sqrt(share * (1 - share) / n + (_Z / (2 * n)) ** 2) / (1 + _Z**2 / n)
+    low = centre - reach if share > 0 else 0.0  # exactly, which rounding would miss
+    high = centre + reach if share < 1 else 1.0
+    return low, high
+
+
+def compare(a: Metric, b: Metric) -> Ratio:
+    """The ratio a / b, from repeats made in the same rounds.
+
+    Student's interval of the log ratios of the rounds: what made a whole round slow cancels out.
+
+    Raises:
+        ValueError: the two have not the same number of repeats, fewer than two, or none positive.
+    """
+    if len(a.repeats) != len(b.repeats) or len(a.repeats) < 2:
+        raise ValueError(
+            f"a ratio needs two rounds or more of both, not {len(a.repeats)} and {len(b.repeats)}"
+        )
+    if min(*a.repeats, *b.repeats) <= 0:
+        raise ValueError("a ratio needs positive values")
+    logs = [math.log(x / y) for x, y in zip(a.repeats, b.repeats, strict=True)]
+    estimate = estimate_mean(logs)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return Ratio(math.exp(estimate.value), math.exp(estimate.low), math.exp(estimate.high))
+
+
+def accuracy_difference(
+    scores_a: Sequence[float], scores_b: Sequence[float]
+) -> tuple[float, float, float]:
+    """Mean difference a - b of scores of the same prompts, with its 95 % interval.
+
+    The interval is that of Bonett and Price (2012) for paired shares, which adds one pair in
+    favour of each side, so that it stays honest where few prompts or none differ; here also for
+    scores between 0 and 1.
+
+    Raises:
+        ValueError: the two are not the same prompts, or there are none.
+    """
+    if len(scores_a) != len(scores_b) or not scores_a:
+        raise ValueError(f"{len(scores_a)} and {len(scores_b)} scores cannot be paired")
+    differences = [x - y for x, y in zip(scores_a, scores_b, strict=True)]
+    adjusted = [*differences, 1.0, -1.0]
+    n = len(adjusted)
+    centre = math.fsum(adjusted) / n
+    variance = math.fsum((d - centre) ** 2 for d in adjusted) / n
+    reach = _Z * math.sqrt(variance / n)
+    low, high = max(-1.0, centre - reach), min(1.0, centre + reach)
+    return math.fsum(differences) / len(differences), low, high
+
+
+def _variance(values: Sequence[float], mean: float) -> float:
+    return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+
+
+def _t(degrees: int) -> float:
+    """The 97.5 % point of Student's distribution."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 0.975))

@@ -1,0 +1,103 @@
+"""Expectations that every measurement has to meet before anybody may believe it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuner.measure.measurement import Metric, Validity
+from tuner.measure.meters import Meter
+from tuner.measure.metrics import Pass
+from tuner.measure.protocol import Protocol
+
+if TYPE_CHECKING:
+    from tuner.space.contract import Arguments
+
+_FEW_PROMPTS = 0.25
+_IGNORED = ("ignored", "not valid", "will be skipped", "has no effect")
+
+
+def check(
+    passes: Sequence[Pass],
+    metrics: Mapping[str, Metric],
+    meter: Meter,
+    protocol: Protocol,
+    *,
+    n_prompts: int,
+    arguments: Arguments,
+    settings: Mapping[str, Any],
+) -> tuple[Validity, tuple[str, ...]]:
+    """Whether a measurement is `valid`, or `suspect` or `invalid` and why."""
+    wrong = tuple(_contradictions(passes))
+    if wrong:
+        return "invalid", wrong
+    doubts = (
+        *_coverage(passes, n_prompts),
+        *_noise(metrics, protocol),
+        *_energy(passes, meter, protocol),
+        *_in_force(arguments, settings),
+    )
+    return ("suspect", doubts) if doubts else ("valid", ())
+
+
+def _contradictions(passes: Sequence[Pass]) -> Iterator[str]:
+    sizes = {len(one.completions) for one in passes}
+    if len(sizes) > 1:
+        yield f"passes answered different numbers of requests: {sorted(sizes)}"
+    uncounted = sum(c.n_output_tokens == 0 and c.text != "" for p in passes for c in p.completions)
+    if uncounted:
+        yield f"{uncounted} answers have text but no tokens"
+    late = sum(
+        c.ttft_s is not None and not 0 <= c.ttft_s <= c.latency_s
+        for p in passes
+        for c in p.completions
+    )
+    if late:
+        yield f"{late} answers have their first token outside of their latency"
+
+
+def _coverage(passes: Sequence[Pass], n_prompts: int) -> Iterator[str]:
+    answered = len({index for one in passes for index in one.indices})
+    if answered < _FEW_PROMPTS * n_prompts:
+        yield f"only {answered} of {n_prompts} prompts were answered in the time allowed"
+
+
+def _noise(metrics: Mapping[str, Metric], protocol: Protocol) -> Iterator[str]:
+    for name in ("joules_per_request", "mean_e2el_ms"):
+        repeats = metrics[name].repeats if name in metrics else ()
+        if len(repeats) < 2:
+            continue
+        cv = statistics.stdev(repeats) / statistics.fmean(repeats)
+        if cv > protocol.max_cv:
+            yield (
+                f"{name} varied by {cv:.0%} between repeats (standard deviation over mean); "
+                "was the machine busy with something else?"
+            )
+
+
+def _energy(passes: Sequence[Pass], meter: Meter, protocol: Protocol) -> Iterator[str]:
+    yield from dict.fromkeys(problem for one in passes for problem in one.reading.problems)
+    readings = [one.reading for one in passes if one.reading.joules is not None]
+    if not readings:
+        yield f"the meter ({meter.source}) gave no energy"
+        return
+    coarse = max(reading.quantisation_rel for reading in readings)
+    if coarse > protocol.max_quantisation_rel:
+        yield f"the meter's ticks can be wrong by {coarse:.0%} of a window this short"
+    limits = meter.power_limits()
+    for reading in readings:
+        watts = (reading.joules or 0.0) / reading.seconds
+        if limits is not None and not limits[0] <= watts <= limits[1]:
+            yield f"a mean power of {watts:.1f} W is outside {limits[0]:.0f} to {limits[1]:.0f} W"
+            return
+
+
+def _in_force(arguments: Arguments, settings: Mapping[str, Any]) -> Iterator[str]:
+    for name, asked in {**arguments.load, **arguments.harness}.items():
+        found = settings.get(name, asked)
+        if found != asked and not (name == "dtype" and asked == "auto"):
+            yield f"{name}={asked} was asked for, but {found} is in force"
+    for warning in settings.get("warnings", ()):
+        if any(word in warning for word in _IGNORED):
+            yield f"the engine warned: {warning}"
