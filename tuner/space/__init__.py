@@ -6,6 +6,7 @@ from tuner.space.environment import environment_domains, environment_pins
 from tuner.space.pins import parse_pins
 from tuner.space.search_space import SearchSpace
 from tuner.space.shipped import load_model, load_space, shipped_spaces
+from tuner.space.table import Table, TableSpace, read_table
 
 __all__ = [
     "ENUMERABLE",
@@ -16,11 +17,14 @@ __all__ = [
     "Parameter",
     "SearchSpace",
     "Space",
+    "Table",
+    "TableSpace",
     "Value",
     "environment_domains",
     "environment_pins",
     "load_model",
     "load_space",
     "parse_pins",
+    "read_table",
     "shipped_spaces",
 ]
