@@ -1,5 +1,6 @@
 """Feature models: read, reason, sample. Knows nothing of language models or of search."""
 
+from tuner.features._compiled import Compiled, compile_model
 from tuner.features._errors import ModelError, UvlError
 from tuner.features._inert import default_children, inert_rules
 from tuner.features._model import (
@@ -19,6 +20,7 @@ __all__ = [
     "UNSELECTED",
     "Attribute",
     "Columns",
+    "Compiled",
     "Compiler",
     "Constraint",
     "Feature",
@@ -32,6 +34,7 @@ __all__ = [
     "UvlError",
     "Value",
     "Vocabulary",
+    "compile_model",
     "default_children",
     "evaluate",
     "inert_rules",

@@ -88,7 +88,7 @@ def _between(feature: Feature) -> tuple[Value, ...]:
         ratio = math.log(high / low) / (GRID - 1)
         points = [low * math.exp(ratio * i) for i in range(GRID - 1)] + [high]
     elif feature.type == "Integer":
-        points = _stepped(feature, math.ceil(low), high, 1.0)
+        points = _stepped(feature, float(math.ceil(low)), high, 1.0)
     else:
         points = [low + (high - low) * i / (GRID - 1) for i in range(GRID)]
     if feature.type == "Integer":

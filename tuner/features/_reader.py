@@ -153,7 +153,7 @@ class _Reader:
                 raw.places["inert"], "`inert` needs a constraint as a text: inert '..'"
             )
         place = f"{resolver.source.name}, line {line}, column {column}, in `inert`"
-        own = Source(text, place)
+        own = Source(text.replace("`", "'"), place)  # a text within the text
         return replace(_lone_constraint(own, Resolver(resolver.features, own)), line=line)
 
 
