@@ -96,7 +96,7 @@ def look(space: Space, objectives: Sequence[Objective], history: History, seed: 
         def score(codes: Codes) -> Floats:
             mean, variance = surrogate.standardised(codes)
             gain = ehvi(mean, variance.sqrt(), boxes)
-            return np.asarray(gain * works.probability(codes))
+            return np.asarray(gain * works.probability(codes), dtype=np.float64)
 
         codes, scores = best_candidates(space, score, history.known, surrogate.codes[on_front], rng)
         if len(scores) and scores[0] <= 0:
@@ -119,7 +119,8 @@ def reference_point(points: Floats) -> Floats:
     Bad outliers are cut off before (`Outcome.cap`), so one absurd value cannot move it far.
     """
     best, worst = points.min(0), points.max(0)
-    return worst + PADDING * np.maximum(worst - best, 1e-3)
+    padded: Floats = worst + PADDING * np.maximum(worst - best, 1e-3)
+    return padded
 
 
 def _repeats(
