@@ -54,9 +54,13 @@ class Channel:
                 words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
                 reply = {"cause": cause_of(error), "message": words}
             self._send(reply)
+        _end_group()
 
     def _send(self, reply: Mapping[str, Any]) -> None:
-        self._socket.sendall(json.dumps(reply).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps(reply).encode() + b"\n")
+        except OSError:  # the parent has gone
+            _end_group()
 
 
 def limit_memory(limit_bytes: int | None) -> None:
@@ -68,8 +72,13 @@ def limit_memory(limit_bytes: int | None) -> None:
 
 
 def _end_with_parent(fd: int) -> None:
-    """Kill this process group as soon as the other end of the socket is closed."""
+    """Wait until the other end of the socket is closed, which it is when the parent is killed."""
     poller = select.poll()
     poller.register(fd, select.POLLRDHUP)
     poller.poll()
+    _end_group()
+
+
+def _end_group() -> None:
+    """End this process with all that it started."""
     os.killpg(0, signal.SIGKILL)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 
@@ -40,8 +41,15 @@ class LoadedModel:
             "parameters": self.model.num_parameters(),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "attn_implementation": self.model.config._attn_implementation,
+            "gpus": self._gpus(),
             "load_s": round(self.load_s, 3),
         }
+
+    def _gpus(self) -> list[str]:
+        """UUIDs, as NVML writes them, of the GPUs that hold a part of the model."""
+        places = {p.device for p in self.model.parameters() if p.device.type == "cuda"}
+        properties = (torch.cuda.get_device_properties(place) for place in places)
+        return sorted(f"GPU-{gpu.uuid}" for gpu in properties)
 
 
 def load_model(load: Mapping[str, Any], device: str, trust_remote_code: bool) -> LoadedModel:
