@@ -42,6 +42,18 @@ class Telling:
         constants = {n: v for n, v in layout.values.items() if isinstance(v, tuple)}
         return cls(layout, told, constants)
 
+    def selection(self, code: Codes) -> dict[str, Value]:
+        """The features that are selected in one row of codes, with their values."""
+        found: dict[str, Value] = {}
+        for name, condition in self.layout.selected.items():
+            if _holds(condition, code):
+                where = self.layout.values.get(name, (True,))
+                if isinstance(where, int):
+                    found[name] = self.layout.decisions[where].values[code[where]]
+                else:
+                    found[name] = where[0]
+        return found
+
     def arguments(self, code: Codes) -> Arguments:
         """The arguments of one row of codes."""
         found: dict[str, dict[str, Value]] = {"load": {}, "request": {}, "harness": {}}

@@ -77,8 +77,8 @@ class Network:
             TooEntangled: where the tables can't be joined in memory.
         """
         self.lengths = tuple(lengths)
-        self.factors = tuple(factors)
-        self._buckets = _build(self.lengths, self.factors, ranks)
+        self._possible = all(bool(f.table) for f in factors if not f.scope)
+        self._buckets = _build(self.lengths, [f for f in factors if f.scope], ranks)
 
     @cached_property
     def size(self) -> int:
@@ -86,7 +86,7 @@ class Network:
         exact = math.prod(self.lengths) >= 2**62
         dtype = np.dtype(object) if exact else np.dtype(np.int64)
         messages: dict[int, Array] = {}
-        total = 1
+        total = int(self._possible)
         for i, bucket in enumerate(self._buckets):
             joint = bucket.table.astype(dtype)
             for j in bucket.inputs:
@@ -127,7 +127,7 @@ class Network:
                 )
             reached[i] = possible
             found[bucket.variable] = np.asarray(possible.any(axis=tuple(range(1, possible.ndim))))
-        if any(not values.any() for values in found):
+        if not self.satisfiable:
             return [np.zeros(length, dtype=bool) for length in self.lengths]
         return found
 
@@ -139,7 +139,7 @@ class Network:
     @property
     def satisfiable(self) -> bool:
         """Whether there is a valid assignment."""
-        return all(
+        return self._possible and all(
             bool(weights.any())
             for weights, bucket in zip(self._weights, self._buckets, strict=True)
             if not bucket.rest
@@ -152,7 +152,7 @@ class Network:
 
     def valid(self, rows: Rows) -> Table:
         """Whether each assignment fulfils every table. Rows hold indices in range."""
-        result = np.ones(len(rows), dtype=bool)
+        result = np.full(len(rows), self._possible)
         for factor in self._merged:
             result &= factor.table[tuple(rows[:, i] for i in factor.scope)]
         return result
@@ -195,7 +195,7 @@ class Network:
             value, row = np.nonzero(given.reshape(len(weights), -1) + np.zeros(len(rows)))
             rows = rows[row]
             rows[:, bucket.variable] = value
-        return rows[np.lexsort(rows.T[::-1])]
+        return rows[np.lexsort(rows.T[::-1])] if self.lengths else rows
 
     def nearest(self, costs: Sequence[Numbers]) -> tuple[Rows, Numbers]:
         """The valid assignment of least cost for each row.
@@ -206,10 +206,10 @@ class Network:
         Returns:
             The assignments `n x variables` and their costs `n`, infinite where there is none.
         """
-        n = len(costs[0])
+        n = len(costs[0]) if costs else 1
         messages: dict[int, Numbers] = {}
         joints: list[Numbers] = []
-        total = np.zeros(n)
+        total = np.full(n, 0.0 if self._possible else np.inf)
         for i, bucket in enumerate(self._buckets):
             shape = (n, self.lengths[bucket.variable]) + (1,) * len(bucket.rest)
             joint = np.where(bucket.table[None], costs[bucket.variable].reshape(shape), np.inf)

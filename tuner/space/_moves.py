@@ -15,8 +15,11 @@ from tuner.space.contract import INACTIVE, Codes
 if TYPE_CHECKING:
     from tuner.space.search_space import SearchSpace
 
-TRIES = 12
-"""Random proposals for a row before its change is completed by the nearest valid row."""
+TRIES = 8
+"""Random proposals for a row before it is left as it is."""
+
+COMPLETED = 40_000_000
+"""Table entries that `mutate` may spend on completing proposals; beyond that it proposes again."""
 
 NEAR = 0.5
 """Share of the changes of an ordered parameter that go one step up or down."""
@@ -34,21 +37,25 @@ def mutate(space: SearchSpace, codes: Codes, rng: np.random.Generator, changes: 
     if not space.parameters:
         return result
     todo = np.arange(len(codes))
+    affordable = COMPLETED // space.width
     for _ in range(TRIES):
-        proposal = codes[todo]
+        proposal, forced = codes[todo], np.zeros((len(todo), codes.shape[1]), dtype=bool)
         for _ in range(changes):
-            proposal, _ = _changed(space, proposal, rng)
-        proposal = space.canonical(proposal)
-        good = (proposal != codes[todo]).any(axis=1) & space.is_valid(proposal)
-        result[todo[good]] = proposal[good]
+            proposal, changed = _changed(space, proposal, rng)
+            forced |= changed
+        rows = space.canonical(proposal)
+        good = space.is_valid(rows)
+        # Some parameters change only together with others: the nearest valid row brings them.
+        broken = np.flatnonzero(~good)[: max(affordable, 0)]
+        if len(broken):
+            rows[broken], costs = space.nearest(proposal[broken], forced[broken])
+            good[broken] = np.isfinite(costs)
+            affordable -= len(broken)
+        good &= (rows != codes[todo]).any(axis=1)
+        result[todo[good]] = rows[good]
         todo = todo[~good]
         if not len(todo):
-            return result
-    # What only goes together with other changes: one change stays, the nearest row completes it.
-    proposal, forced = _changed(space, codes[todo], rng)
-    found, costs = space.nearest(proposal, forced)
-    good = np.isfinite(costs) & (found != codes[todo]).any(axis=1)
-    result[todo[good]] = found[good]
+            break
     return result
 
 

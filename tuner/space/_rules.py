@@ -11,7 +11,7 @@ from tuner.errors import UserError
 from tuner.features import Constraint, Feature, FeatureModel
 from tuner.features import _expression as ast
 from tuner.space._elimination import Factor, Network, Table, TooEntangled
-from tuner.space._layout import Condition, Decision, Layout, Where, below
+from tuner.space._layout import Condition, Decision, Layout, Where, below, reduced
 from tuner.space._tables import Grid, tabulate
 from tuner.space.configuration import Value
 
@@ -33,9 +33,10 @@ class Rule:
 class Inert:
     """While `cells` holds, each of `targets` amounts to the code beside it.
 
-    `scope` are the axes of `cells`.
+    `scope` are the axes of `cells`; `text` says what is inert and when.
     """
 
+    text: str
     scope: tuple[int, ...]
     cells: Table
     targets: tuple[tuple[int, int], ...]
@@ -57,10 +58,35 @@ def rules_of(
         inert = [found for f in model.features.values() for found in _inert(f, layout, model)]
     except TooEntangled:
         raise UserError(
-            f"'{model.source}' has a constraint over more features than a search space can take in"
+            f"{model.source} has a constraint over more features than a search space can take in"
         ) from None
-    rules += [Rule(factor, canonical=True) for item in inert for factor in _canonical(item, layout)]
+    rules += [rule for item in inert for rule in _canonical(item, layout)]
     return rules, inert
+
+
+def settled(
+    model: FeatureModel, layout: Layout, pins: Mapping[str, Value]
+) -> tuple[Layout, list[Rule], list[Inert]]:
+    """The layout without what can't be chosen under the rules, and the rules over the rest.
+
+    First by the rules of validity: what is inert amounts to the default that they leave. Then by
+    those of canonical form.
+
+    Raises:
+        UserError: where nothing is valid; it names a smallest contradiction.
+    """
+    for canonical in (False, True):
+        rules, _ = rules_of(model, layout, pins)
+        rules = [rule for rule in rules if canonical or not rule.canonical]
+        network = network_of(layout, rules)
+        if not network.satisfiable:
+            listed = "".join(f"\n  - {text}" for text in conflict(layout, rules))
+            raise UserError(
+                f"no configuration of {model.root.name} is valid: "
+                f"together these can't hold:{listed}"
+            )
+        layout = reduced(layout, network.support)
+    return layout, *rules_of(model, layout, pins)
 
 
 def network_of(layout: Layout, rules: Sequence[Rule]) -> Network:
@@ -143,28 +169,34 @@ def _decisions(conditions: Sequence[Condition]) -> set[int]:
 def _inert(feature: Feature, layout: Layout, model: FeatureModel) -> Iterator[Inert]:
     if feature.inert is None:
         return
-    own = layout.selected[feature.name]
+    text = f"{feature.name} changes nothing while {feature.inert.text}"
     both = ast.And((feature.inert.expression, ast.Selected(feature.name)))
     factor = tabulate(both, layout, model)
-    if isinstance(own, Where) and (target := _deselected(feature, own, layout)) is not None:
-        if target[1] not in own.codes:
-            yield Inert(factor.scope, factor.table, (target,))
-        return
-    targets = [(i, layout.decisions[i].default) for i in below(layout, feature.name, model)]
-    yield Inert(factor.scope, factor.table, tuple(targets))
+    switched = _switched(feature, layout, model)
+    if switched is None:
+        targets = [(i, layout.decisions[i].default) for i in below(layout, feature.name, model)]
+        yield Inert(text, factor.scope, factor.table, tuple(targets))
+    else:
+        yield Inert(text, factor.scope, factor.table, (switched,))
 
 
-def _deselected(feature: Feature, own: Where, layout: Layout) -> tuple[int, int] | None:
-    """The decision that can deselect a feature, and the code that does; None where none can."""
-    decision = layout.decisions[own.decision]
+def _switched(feature: Feature, layout: Layout, model: FeatureModel) -> tuple[int, int] | None:
+    """The decision that can deselect a feature and the code that does; None where none can.
+
+    The default child of an alternative is what the others amount to, so it stays.
+    """
+    own = layout.selected[feature.name]
+    if not isinstance(own, Where):
+        return None
+    group, decision = model.places[feature.name][1], layout.decisions[own.decision]
     if decision.kind == "switch" and decision.feature.name == feature.name:
-        return own.decision, 0
-    if decision.kind == "choice" and any(decision.values[c] == feature.name for c in own.codes):
-        return own.decision, decision.default
+        return (own.decision, 0) if group.lower < group.upper else None
+    if group.kind == "alternative" and any(decision.values[c] == feature.name for c in own.codes):
+        return None if decision.default in own.codes else (own.decision, decision.default)
     return None
 
 
-def _canonical(inert: Inert, layout: Layout) -> Iterator[Factor]:
+def _canonical(inert: Inert, layout: Layout) -> Iterator[Rule]:
     """What is inert is as it amounts to, or inactive."""
     for i, code in inert.targets:
         scope = tuple(sorted({*inert.scope, i}))
@@ -172,8 +204,8 @@ def _canonical(inert: Inert, layout: Layout) -> Iterator[Factor]:
         at = dict(zip(scope, axes, strict=True))
         cells = inert.cells[tuple(at[k] for k in inert.scope)]
         amounts = (at[i] == code) | (at[i] >= len(layout.decisions[i].values))
-        table = np.broadcast_to(~cells | amounts, [len(axis.ravel()) for axis in axes])
-        yield Factor(scope, np.array(table))
+        table = np.broadcast_to(~cells | amounts, [axis.size for axis in axes])
+        yield Rule(Factor(scope, np.array(table)), inert.text, canonical=True)
 
 
 def _heights(decisions: Sequence[Decision]) -> list[int]:

@@ -15,9 +15,9 @@ from tuner.features import FeatureModel
 from tuner.space import _moves, _optuna
 from tuner.space._arguments import Telling
 from tuner.space._elimination import Factor, Network
-from tuner.space._layout import Layout, Where, layout_of, place, reduced
+from tuner.space._layout import Layout, Where, layout_of, place
 from tuner.space._parameters import parameter
-from tuner.space._rules import Inert, Rule, conflict, network_of, rules_of, show
+from tuner.space._rules import Inert, Rule, conflict, network_of, settled, show
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter
 from tuner.space.pins import check_pins, context_pins, shown, unknown
@@ -78,16 +78,7 @@ class SearchSpace:
         domains = dict(domains or {})
         given = check_pins(model, pins or {}, domains)
         fixed = {**context_pins(model, given, domains), **given}
-        layout = layout_of(model, domains)
-        rules, _ = rules_of(model, layout, fixed)
-        network = network_of(layout, rules)
-        if not network.satisfiable:
-            listed = "".join(f"\n  - {text}" for text in conflict(layout, rules))
-            raise UserError(
-                f"nothing is valid: together these can't hold in {model.source}:{listed}"
-            )
-        layout = reduced(layout, network.support)
-        rules, inert = rules_of(model, layout, fixed)
+        layout, rules, inert = settled(model, layout_of(model, domains), fixed)
         return cls(model, fixed, layout, rules, inert)
 
     @property
@@ -166,6 +157,11 @@ class SearchSpace:
         """
         found, costs = _moves.nearest(self._network, self._decisions, codes, forced)
         return self._outside(found), costs
+
+    @property
+    def width(self) -> int:
+        """Entries of the largest table that repairing one row goes through."""
+        return self._network.largest
 
     def canonical(self, codes: Codes) -> Codes:
         """Rows as what they amount to: nothing inactive, nothing missing, nothing inert.
@@ -280,10 +276,14 @@ class SearchSpace:
             index = self._index[name]
             code = place(self._parameters[index].values, value)
             if code is None:
-                listed = ", ".join(map(str, self._parameters[index].values))
+                listed = ", ".join(map(show, self._parameters[index].values))
                 raise UserError(f"'{name}' can't be {shown(value)} here: it takes one of {listed}")
             row[index] = code
         return row, row != INACTIVE
+
+    def selection(self, configuration: Configuration) -> dict[str, Value]:
+        """The selected features: Boolean ones to True, typed ones to their values."""
+        return self._telling.selection(self.encode([configuration])[0])
 
     def arguments(self, configuration: Configuration) -> Arguments:
         """What the engine is told so that it runs like this."""
