@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,14 @@ from tuner.engines import TransformersEngine
 from tuner.errors import UserError
 from tuner.measure import Measurement, Protocol, measure, measure_interleaved
 from tuner.search import Objective
-from tuner.space import Configuration, SearchSpace, environment_pins, load_model
-from tuner.study import Observer, Phase, Started, StudySpec
+from tuner.space import (
+    Configuration,
+    SearchSpace,
+    environment_domains,
+    environment_pins,
+    load_model,
+)
+from tuner.study import Observer, Phase, Record, Started, StudySpec
 from tuner.study.loop import search
 from tuner.study.models import resolve_models
 from tuner.study.session import Limits, Session
@@ -27,6 +33,10 @@ from tuner.tasks import Task, builtin_task, read_task
 
 LOAD_SECONDS = 4.0
 """Allowance for loading a candidate's model once more before it is verified."""
+
+VERIFY_FACTOR = 4.0
+"""A verified configuration may take so many times longer for a pass than a searched one, so that
+it answers every prompt where the search had time for a part of them only."""
 
 DISGUISE = 0.98
 """Rank correlation from which two objectives are called the same thing in disguise."""
@@ -58,11 +68,12 @@ class Bench:
         self, configurations: Sequence[Configuration], rounds: int
     ) -> dict[Configuration, Measurement]:
         """Measure configurations in interleaved rounds, with seeds that the search never used."""
+        whole = replace(self.protocol, max_seconds=VERIFY_FACTOR * self.protocol.max_seconds)
         measurements = measure_interleaved(
             self.engine,
             [self.space.arguments(c) for c in configurations],
             self.task,
-            self.protocol,
+            whole,
             rounds=rounds,
             seed=self.seed + 2**30,
             on_progress=self._phase,
@@ -84,7 +95,8 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
     models = resolve_models(spec.models, spec.trust_remote_code)
     model = load_model(spec.space)
     pins = {**environment_pins(model), **spec.pins}
-    space = SearchSpace.from_model(model, pins=pins, domains={"model": models})
+    domains = {**environment_domains(model), "model": models}
+    space = SearchSpace.from_model(model, pins=pins, domains=domains)
     with ExitStack() as stack:
         if out is not None:
             _open_folder(out, spec)
@@ -100,7 +112,7 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
         protocol = Protocol(max_seconds=spec.seconds_per_trial)
         bench = Bench(engine, task, space, protocol, spec.seed, observe)
         observe(Started(len(session.told), space.size, ()))
-        reason = search(session, bench.measure, observe, _reserve(spec, objectives))
+        reason = search(session, bench.measure, observe, _reserve(spec, objectives, len(task)))
         result = _conclude(spec, session, bench, reason)
     if out is not None:
         _write(result, out)
@@ -125,18 +137,15 @@ def _reserve(spec: StudySpec, objectives: Sequence[Objective]) -> Callable[[Sess
     """Seconds that verifying the present candidates would take."""
 
     def seconds(session: Session) -> float:
-        window = {
-            r.configuration: r.measurement.energy.window_s
-            for r in session.complete
-            if r.measurement and r.measurement.energy
-        }
+        window = {r.configuration: _pass_seconds(r, n_prompts) for r in session.complete}
+        longest = VERIFY_FACTOR * spec.seconds_per_trial
         points = merge([(r.configuration, r.values) for r in session.complete])
         default = next((p for p in points if p.configuration == session.default), None)
         if default is None:
             return 0.0
         chooser = Chooser(tuple(objectives), default.values, spec.accuracy_tolerance)
         wanted = {default.configuration, *chooser.candidates(points, MAX_CANDIDATES)}
-        passes = sum(window.get(c, 0.0) for c in wanted)
+        passes = sum(min(window.get(c, 0.0), longest) for c in wanted)
         # A second batch (a runner-up that the verification puts ahead) costs about half again.
         needed = 1.5 * (spec.verify_rounds * passes + LOAD_SECONDS * len(wanted))
         return min(needed, 0.6 * spec.max_seconds) if spec.max_seconds else needed

@@ -66,7 +66,9 @@ class Session:
         self.space = space
         self.objectives = tuple(objectives)
         self.limits = limits or Limits()
-        self.sampler = ParetoSampler(space, self.objectives, seed=seed)
+        self.sampler = ParetoSampler(
+            space, self.objectives, seed=seed, budget=self.limits.max_trials
+        )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)
         self.reserve = 0.0
