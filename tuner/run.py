@@ -133,7 +133,18 @@ def _open_folder(out: Path, spec: StudySpec) -> None:
         ) from error
 
 
-def _reserve(spec: StudySpec, objectives: Sequence[Objective]) -> Callable[[Session], float]:
+def _pass_seconds(record: Record, n_prompts: int) -> float:
+    """How long this configuration takes to answer every prompt once."""
+    measurement = record.measurement
+    if measurement is None or measurement.energy is None:
+        return 0.0
+    answered = max(1, len(measurement.scores))
+    return measurement.energy.window_s * max(1.0, n_prompts / answered)
+
+
+def _reserve(
+    spec: StudySpec, objectives: Sequence[Objective], n_prompts: int
+) -> Callable[[Session], float]:
     """Seconds that verifying the present candidates would take."""
 
     def seconds(session: Session) -> float:

@@ -26,11 +26,10 @@ def resolve_models(names: Sequence[str], trust_remote_code: bool) -> tuple[str, 
             continue
         check_model(name)
         folder = Path(name).expanduser()
-        if folder.is_dir():
-            name = str(folder.resolve())
-        elif not is_builtin(name):
+        is_folder = folder.is_dir() and not is_builtin(name)
+        if not is_folder and not is_builtin(name):
             _require_hub_model(name, trust_remote_code)
-        resolved.append(name)
+        resolved.append(str(folder.resolve()) if is_folder else name)
     return tuple(dict.fromkeys(resolved))
 
 
