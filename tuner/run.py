@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +17,12 @@ from tuner.advice.result import Result
 from tuner.engines import TransformersEngine
 from tuner.errors import UserError
 from tuner.measure import Measurement, Protocol, measure, measure_interleaved
+from tuner.measure.metrics import METRICS
 from tuner.search import Objective
-from tuner.space import (
-    Configuration,
-    SearchSpace,
-    environment_domains,
-    environment_pins,
-    load_model,
-)
+from tuner.space import Configuration, SearchSpace, environment_pins, load_model
 from tuner.study import Observer, Phase, Record, Started, StudySpec
 from tuner.study.loop import search
-from tuner.study.models import resolve_models
+from tuner.study.models import resolve_models, study_domains
 from tuner.study.session import Limits, Session
 from tuner.study.storage import locked
 from tuner.tasks import Task, builtin_task, read_task
@@ -90,13 +86,12 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
     Raises:
         UserError: for input that cannot be used.
     """
-    objectives = tuple(Objective.parse(text) for text in spec.objectives)
+    objectives = tuple(_objective(text) for text in spec.objectives)
     task = builtin_task(n=spec.n_prompts) if spec.task == "builtin" else read_task(Path(spec.task))
     models = resolve_models(spec.models, spec.trust_remote_code)
     model = load_model(spec.space)
     pins = {**environment_pins(model), **spec.pins}
-    domains = {**environment_domains(model), "model": models}
-    space = SearchSpace.from_model(model, pins=pins, domains=domains)
+    space = SearchSpace.from_model(model, pins=pins, domains=study_domains(model, models))
     with ExitStack() as stack:
         if out is not None:
             _open_folder(out, spec)
@@ -117,6 +112,18 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
     if out is not None:
         _write(result, out)
     return result
+
+
+def _objective(text: str) -> Objective:
+    """An objective on a metric that a measurement can have."""
+    objective = Objective.parse(text)
+    if objective.metric not in METRICS:
+        close = get_close_matches(objective.metric, METRICS, 3, 0.4) or METRICS
+        raise UserError(
+            f"there is no metric {objective.metric} (in --objective {text}); "
+            f"did you mean {', '.join(close)}?"
+        )
+    return objective
 
 
 def _open_folder(out: Path, spec: StudySpec) -> None:

@@ -81,7 +81,7 @@ def run(
         task=task,
         n_prompts=prompts,
         space=space,
-        pins=_pins(space, pins or []),
+        pins=_pins(space, pins or [], models, trust_remote_code),
         seed=seed,
         max_trials=max_trials,
         max_seconds=seconds,
@@ -114,12 +114,17 @@ def _spec(**fields: object) -> StudySpec:
     return StudySpec.of(**fields)
 
 
-def _pins(space: str, texts: list[str]) -> dict[str, bool | int | float | str]:
+def _pins(
+    space: str, texts: list[str], models: tuple[str, ...], trust_remote_code: bool
+) -> dict[str, bool | int | float | str]:
     if not texts:
         return {}
     from tuner.space import load_model, parse_pins
+    from tuner.study.models import resolve_models, study_domains
 
-    return dict(parse_pins(load_model(space), texts))
+    model = load_model(space)
+    domains = study_domains(model, resolve_models(models, trust_remote_code))
+    return dict(parse_pins(model, texts, domains=domains))
 
 
 def _watch(spec: StudySpec, folder: Path, as_json: bool) -> Result:

@@ -197,3 +197,6 @@ _PER_PASS: dict[str, tuple[str, _Value]] = {
     "mean_output_tokens": ("tok", lambda one: _tokens(one) / len(one.completions)),
     "peak_memory_mb": ("MB", _megabytes),
 }
+
+METRICS = (*_PER_PASS, "energy_net_j", "accuracy")
+"""The names of all metrics that a measurement can have."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from tuner.engines import check_model
 from tuner.errors import UserError
+from tuner.features import FeatureModel
 from tuner.models import BUILTIN, is_builtin
+from tuner.space import Value, environment_domains
 
 
 def resolve_models(names: Sequence[str], trust_remote_code: bool) -> tuple[str, ...]:
@@ -31,6 +33,14 @@ def resolve_models(names: Sequence[str], trust_remote_code: bool) -> tuple[str, 
             _require_hub_model(name, trust_remote_code)
         resolved.append(str(folder.resolve()) if is_folder else name)
     return tuple(dict.fromkeys(resolved))
+
+
+def study_domains(model: FeatureModel, models: Sequence[str]) -> dict[str, Sequence[Value]]:
+    """Domains that this machine and the choice of models give the features of a space."""
+    domains = dict(environment_domains(model))
+    if "model" in model.features:
+        domains["model"] = tuple(models)
+    return domains
 
 
 def _require_hub_model(name: str, trust_remote_code: bool) -> None:

@@ -1,0 +1,79 @@
+"""What a user gets wrong is answered by one sentence with place and remedy, and status 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tuner.cli import main
+
+PROMPTS = '{"prompt": "sort ba:", "answer": "ab", "grader": "final"}\n'
+
+
+def mistake(capsys, monkeypatch, *words: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["tune", *map(str, words)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    shown = capsys.readouterr()
+    assert caught.value.code == 2
+    assert "Traceback" not in shown.err
+    assert shown.err.startswith("tune: ")
+    assert len(shown.err.strip().splitlines()) <= 6
+    return shown.err
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("good.jsonl").write_text(PROMPTS)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--model", "./missing", "--task", "good.jsonl"], ["./missing", "folder"]),
+        (["--model", "builtin:huge"], ["builtin:huge", "builtin:small"]),
+        (["--task", "missing.jsonl"], ["missing.jsonl"]),
+        (["--model", "./here"], ["--task"]),
+        (["--max-trials", "0"], ["--max-trials 0", "at least 1"]),
+        (["--max-time", "0m"], ["--max-time 0m", "8m"]),
+        (["--max-time", "soon"], ["--max-time soon", "8m"]),
+        (["--prompts", "0"], ["n_prompts"]),
+        (["--tolerance", "7"], ["accuracy_tolerance"]),
+        (["--set", "num_beans=4"], ["num_beans", "num_beams"]),
+        (["--set", "num_beams"], ["num_beams", "feature=value"]),
+        (["--set", "num_beams=5"], ["num_beams", "2, 3, 4"]),
+        (["--set", "batch_size=4", "--set", "batch_size=8"], ["batch_size", "twice"]),
+        (["--set", "search=PromptLookup", "--set", "batch_size=4"], ["PromptLookup", "batch_size"]),
+        (["--objective", "accuracy"], ["accuracy", "METRIC:min"]),
+        (["--objective", "mean_ttf_ms:min"], ["mean_ttf_ms", "mean_ttft_ms"]),
+        (["--space", "transformer"], ["transformer", "transformers"]),
+        (["--out", "good.jsonl"], ["good.jsonl", "folder"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(capsys, monkeypatch, words, says):
+    text = mistake(capsys, monkeypatch, "run", *words)
+    for part in says:
+        assert part in text
+
+
+def test_a_broken_line_is_named_by_file_and_number(capsys, monkeypatch):
+    Path("broken.jsonl").write_text(PROMPTS + '{"prompt": "sort dc:", \n')
+    text = mistake(capsys, monkeypatch, "run", "--task", "broken.jsonl")
+    assert "broken.jsonl" in text
+    assert "2" in text
+
+
+def test_an_option_that_does_not_exist_is_refused(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["tune", "run", "--max-trails", "3"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "--max-trials" in capsys.readouterr().err
+
+
+def test_nothing_is_written_for_a_mistake(capsys, monkeypatch):
+    mistake(capsys, monkeypatch, "run", "--out", "new", "--set", "num_beans=4")
+    assert not Path("new").exists()
