@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from tuner.space._elimination import Factor, Network, Table, TooEntangled
 from tuner.space._layout import Condition, Decision, Layout, Where, below, reduced
 from tuner.space._tables import Grid, tabulate
 from tuner.space.configuration import Value
+from tuner.space.pins import Pins
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,7 @@ class Inert:
     targets: tuple[tuple[int, int], ...]
 
 
-def rules_of(
-    model: FeatureModel, layout: Layout, pins: Mapping[str, Value]
-) -> tuple[list[Rule], list[Inert]]:
+def rules_of(model: FeatureModel, layout: Layout, pins: Pins) -> tuple[list[Rule], list[Inert]]:
     """The rules of a model under pins, and what brings its configurations into canonical form."""
     try:
         rules = [*_activity(layout), *_groups(layout)]
@@ -52,8 +51,14 @@ def rules_of(
             Rule(tabulate(c.expression, layout, model), words(c)) for c in model.all_constraints
         ]
         rules += [
-            Rule(tabulate(pinned(model, name, value), layout, model), f"{name}={show(value)}")
-            for name, value in pins.items()
+            Rule(tabulate(_pinned(model, name, value), layout, model), f"{name}={show(value)}")
+            for name, value in pins.given.items()
+        ]
+        rules += [
+            Rule(
+                tabulate(_fixed(model, name, value), layout, model), f"{name}={show(value)} (fixed)"
+            )
+            for name, value in pins.fixed.items()
         ]
         inert = [found for f in model.features.values() for found in _inert(f, layout, model)]
     except TooEntangled:
@@ -65,7 +70,7 @@ def rules_of(
 
 
 def settled(
-    model: FeatureModel, layout: Layout, pins: Mapping[str, Value]
+    model: FeatureModel, layout: Layout, pins: Pins
 ) -> tuple[Layout, list[Rule], list[Inert]]:
     """The layout without what can't be chosen under the rules, and the rules over the rest.
 
@@ -126,7 +131,7 @@ def show(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
-def pinned(model: FeatureModel, name: str, value: Value) -> ast.Expression:
+def _pinned(model: FeatureModel, name: str, value: Value) -> ast.Expression:
     """The constraint that a pin stands for: the feature is selected, and has this value."""
     feature = model.features[name]
     if isinstance(value, bool):
@@ -134,6 +139,12 @@ def pinned(model: FeatureModel, name: str, value: Value) -> ast.Expression:
     if not feature.typed:
         return ast.Selected(str(value))
     return ast.Compare("==", ast.ValueOf(name), ast.Constant(value))
+
+
+def _fixed(model: FeatureModel, name: str, value: Value) -> ast.Expression:
+    """What the model fixes: it holds wherever the feature is, or could be, selected."""
+    where = model.places[name][0].name if value is True else name
+    return ast.Implies(ast.Selected(where), _pinned(model, name, value))
 
 
 def _activity(layout: Layout) -> Iterator[Rule]:

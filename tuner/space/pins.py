@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from tuner.errors import UserError
-from tuner.features import Feature, FeatureModel, default_children
+from tuner.features import Feature, FeatureModel, Group, default_children
 from tuner.space._layout import domain, place
 from tuner.space.configuration import Value
 
@@ -38,40 +39,55 @@ def parse_pins(
     return pins
 
 
-def check_pins(
-    model: FeatureModel, pins: Mapping[str, Value], domains: Mapping[str, Sequence[Value]]
-) -> dict[str, Value]:
-    """The pins with values of the model's own types; `UserError` for what the model has not."""
+@dataclass(frozen=True)
+class Pins:
+    """What is fixed.
+
+    Attributes:
+        given: features that have to be selected (True), must not be (False), or have this value.
+        fixed: what the model itself fixes: values and children that features have if selected.
+    """
+
+    given: Mapping[str, Value]
+    fixed: Mapping[str, Value]
+
+
+def pins_of(
+    model: FeatureModel, given: Mapping[str, Value], domains: Mapping[str, Sequence[Value]]
+) -> Pins:
+    """The given pins in the model's own types, and what the model fixes besides.
+
+    Features of role `context` and with the attribute `fixed true`, both inherited, stay at their
+    defaults, unless they are pinned or their domain is replaced.
+
+    Raises:
+        UserError: where a name or a value is none of the model's.
+    """
     for name in domains:
         if not _feature(model, name).typed:
             raise UserError(f"'{name}' is true or false: it has no values to be replaced")
         if not domains[name]:
             raise UserError(f"'{name}' needs at least one value")
-    return {n: _checked(_feature(model, n), value, domains.get(n)) for n, value in pins.items()}
+    checked = {n: _checked(_feature(model, n), v, domains.get(n)) for n, v in given.items()}
+    fixed: dict[str, Value] = {}
+    for name, (_, group) in model.places.items():
+        held = model.inherited(name, "fixed") is True or model.inherited(name, "role") == "context"
+        if held and name not in checked and name not in domains:
+            fixed.update(_defaults(model.features[name], group))
+    return Pins(checked, fixed)
 
 
-def context_pins(
-    model: FeatureModel, pins: Mapping[str, Value], domains: Mapping[str, Sequence[Value]]
-) -> dict[str, Value]:
-    """What the model fixes unless a pin or a domain says otherwise.
-
-    Features of role `context` and features with the attribute `fixed true` stay at their defaults.
-    """
-    found: dict[str, Value] = {}
-    for name, feature in model.features.items():
-        fixed = model.inherited(name, "fixed") is True or model.inherited(name, "role") == "context"
-        if not fixed or name in pins or name in domains or name not in model.places:
-            continue
-        kind = model.places[name][1].kind
-        if kind == "mandatory" and feature.typed:
-            values, default = domain(feature)
-            found[name] = values[default]
-        elif kind == "optional":
-            found[name] = feature.attributes.get("default") is True
-        for group in feature.groups:
-            if group.kind == "alternative":
-                found[name] = default_children(feature, group)[0].name
-    return found
+def _defaults(feature: Feature, group: Group) -> Iterator[tuple[str, Value]]:
+    """A feature's own defaults: not selected where it is optional; its value; its alternative."""
+    if group.kind == "optional":
+        yield feature.name, feature.attributes.get("default") is True
+    elif feature.typed:
+        values, default = domain(feature)
+        yield feature.name, values[default]
+    else:
+        for below in feature.groups:
+            if below.kind == "alternative":
+                yield feature.name, default_children(feature, below)[0].name
 
 
 def shown(value: object) -> str:

@@ -20,7 +20,7 @@ from tuner.space._parameters import parameter
 from tuner.space._rules import Inert, Rule, conflict, network_of, settled, show
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter
-from tuner.space.pins import check_pins, context_pins, shown, unknown
+from tuner.space.pins import pins_of, shown, unknown
 
 if TYPE_CHECKING:
     import optuna
@@ -35,7 +35,7 @@ class SearchSpace:
 
     Attributes:
         model: the feature model.
-        pins: the features that were fixed, with what the model itself fixes.
+        pins: the features that were pinned.
     """
 
     def __init__(
@@ -76,10 +76,9 @@ class SearchSpace:
                 smallest set of constraints and pins that contradict one another.
         """
         domains = dict(domains or {})
-        given = check_pins(model, pins or {}, domains)
-        fixed = {**context_pins(model, given, domains), **given}
-        layout, rules, inert = settled(model, layout_of(model, domains), fixed)
-        return cls(model, fixed, layout, rules, inert)
+        held = pins_of(model, pins or {}, domains)
+        layout, rules, inert = settled(model, layout_of(model, domains), held)
+        return cls(model, held.given, layout, rules, inert)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
