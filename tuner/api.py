@@ -12,10 +12,19 @@ from tuner.advice.recommend import recommend
 from tuner.advice.result import Recommendation, Result
 from tuner.errors import UserError
 from tuner.measure import Cause, Failure, Measurement, Metric
-from tuner.search import Objective
-from tuner.space import Arguments, Configuration, Space, Value, load_space
-from tuner.study import DEFAULT_OBJECTIVES, Observer, StudySpec
 from tuner.run import run_study
+from tuner.search import Objective
+from tuner.space import (
+    Arguments,
+    Configuration,
+    SearchSpace,
+    Space,
+    Value,
+    environment_domains,
+    environment_pins,
+    load_model,
+)
+from tuner.study import DEFAULT_OBJECTIVES, Observer, StudySpec
 from tuner.study.session import Ask, Limits, Session
 
 
@@ -97,6 +106,7 @@ class Tuner:
         *,
         storage: str | Path | None = None,
         pins: Mapping[str, Value] | None = None,
+        domains: Mapping[str, Sequence[Value]] | None = None,
         seed: int = 0,
         max_trials: int | None = None,
         max_seconds: float | None = None,
@@ -105,17 +115,19 @@ class Tuner:
         """Open or go on with a study.
 
         Args:
-            space: a shipped feature model's name, the path of one, or a space of your own.
+            space: a shipped feature model's name, the path of one, or a space of your own. What
+                this machine fixes (processors, no accelerator) is pinned, unless it is your own.
             objectives: `metric:min` or `metric:max`.
             storage: an SQLite file that keeps the trials, an Optuna storage URL, or None.
             pins: features to fix, by name.
+            domains: values for typed features in place of those in the model, the default first:
+                `{"model": ("org/small", "org/large")}`.
             seed: of every random choice.
             max_trials: at most so many trials.
             max_seconds: at most so long.
             accuracy_tolerance: what a recommendation may lose of the default's accuracy.
         """
-        is_name = isinstance(space, str | Path)
-        self.space: Space = load_space(str(space), pins=pins or {}) if is_name else space  # type: ignore[assignment]
+        self.space = _space(space, pins or {}, domains or {})
         self.objectives = tuple(Objective.parse(text) for text in objectives)
         self.accuracy_tolerance = accuracy_tolerance
         is_url = isinstance(storage, str) and "://" in storage
@@ -188,6 +200,19 @@ class Tuner:
             self.space.arguments,
         )
         return advice.recommended
+
+
+def _space(
+    space: str | Path | Space, pins: Mapping[str, Value], domains: Mapping[str, Sequence[Value]]
+) -> Space:
+    if not isinstance(space, str | Path):
+        return space
+    model = load_model(space)
+    return SearchSpace.from_model(
+        model,
+        pins={**environment_pins(model), **pins},
+        domains={**environment_domains(model), **domains},
+    )
 
 
 def _metric(value: float | tuple[float, float]) -> Metric:
