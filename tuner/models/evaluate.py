@@ -35,6 +35,7 @@ DECODINGS: dict[str, dict[str, Any]] = {
     "temperature 1, top-p 0.9": {"do_sample": True, "temperature": 1.0, "top_p": 0.9},
     "temperature 1, top-k 3": {"do_sample": True, "temperature": 1.0, "top_k": 3},
     "temperature 1.5": {"do_sample": True, "temperature": 1.5},
+    "repetition penalty 1.1": {"repetition_penalty": 1.1},
     "repetition penalty 1.2": {"repetition_penalty": 1.2},
     "no repeated 3-grams": {"no_repeat_ngram_size": 3},
     "at most 12 new tokens": {"max_new_tokens": 12},
@@ -146,7 +147,7 @@ def _card(
                     ("problems seen", "problems", "{:,}"),
                     ("tokens seen, with padding", "tokens", "{:,}"),
                     ("last loss (nats per token)", "loss", "{:.4f}"),
-                    ("minutes on one core", "minutes", "{:.1f}"),
+                    ("minutes on one shared core", "minutes", "{:.1f}"),
                 )
             ),
         ],
@@ -209,7 +210,9 @@ One token per character, seed {seed}, {batch} problems a step, Muon for the matr
 (learning rate {matrix_rate}), AdamW for the rest ({other_rate}), {warmup} steps of warm-up, then
 linear decay to zero; bfloat16 arithmetic; label smoothing {smoothing}, which leaves the models a
 tail of unlikely tokens, and of which the loss keeps a part that no model can learn away. All sizes
-saw the same problems.
+saw the same problems. Afterwards the output layer is shifted so that the logarithm of the summed
+exponentials of the logits is about {level}: no probability changes, but repetition penalties, which
+divide logits, act as they do on large models instead of hardly at all.
 
 {sizes}
 

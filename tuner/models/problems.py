@@ -160,21 +160,21 @@ def _count(rng: random.Random) -> tuple[str, str]:
 def _word(rng: random.Random) -> tuple[str, str]:
     """One step of arithmetic in a story: more, fewer or several times as many."""
     name, thing = rng.choice(_NAMES), rng.choice(_THINGS)
-    a, b = rng.randint(10, 99), rng.randint(10, 99)
+    a, b = rng.randint(2, 50), rng.randint(2, 50)
     story = rng.choice(("more", "fewer", "times"))
     if story == "more":
         return f"{name} had {a} {thing} and got {b} more:", f"{a}+{b}={a + b}"
     if story == "fewer":
         a, b = max(a, b), min(a, b)
         return f"{name} had {a} {thing} and lost {b}:", f"{a}-{b}={a - b}"
-    a, b = rng.randint(2, 9), rng.randint(2, 19)
+    a, b = rng.randint(2, 9), rng.randint(2, 12)
     return f"{name} got {a} bags of {b} {thing}:", f"{a}*{b}={a * b}"
 
 
 def _pick(rng: random.Random) -> tuple[str, str]:
     """Find the only two of four numbers that have the given sum."""
     while True:
-        numbers = rng.sample(range(1, 30), 4)
+        numbers = rng.sample(range(1, 25), 4)
         i, j = sorted(rng.sample(range(4), 2))
         total = numbers[i] + numbers[j]
         pairs = sum(x + y == total for k, x in enumerate(numbers) for y in numbers[k + 1 :])
