@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tuner.measure.meters import rapl
+from tuner.measure.meters import nvml, rapl
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter
+from tuner.measure.meters.nvml_gpus import NoMeterError
 from tuner.measure.meters.reading import Meter, MeterStatus
 
 
@@ -17,12 +18,21 @@ def best_meter(
 ) -> Meter:
     """The most trustworthy meter that works for processes on a device.
 
+    Where nothing can be metered that is an estimate; its scope says so if a GPU does the work.
+
     Args:
         pids: gives the processes that do the work.
         device: `cpu`, or `cuda` for the GPUs.
         gpus: UUIDs of the GPUs in use; all visible ones where none is given.
         watts_per_core: for the estimate, where nothing can be metered.
     """
+    if device.startswith("cuda"):
+        try:
+            return nvml.open_meter(gpus)
+        except NoMeterError as error:
+            meter = CpuTimeMeter(pids, watts_per_core)
+            meter.scope = f"process tree on the CPU, not the GPU: {error}"
+            return meter
     if rapl.status().available:
         return rapl.RaplMeter()
     return CpuTimeMeter(pids, watts_per_core)
@@ -31,6 +41,7 @@ def best_meter(
 def probe_meters() -> list[MeterStatus]:
     """Every kind of meter: whether it works here, and what it would take."""
     return [
+        nvml.status(),
         rapl.status(),
         MeterStatus(
             "CPU time",

@@ -44,11 +44,11 @@ class CpuTimeMeter:
     """
 
     source: EnergySource = "estimated"
-    scope = "process tree"
 
     def __init__(
         self, pids: Callable[[], Sequence[int]], watts_per_core: float = WATTS_PER_CORE
     ) -> None:
+        self.scope = "process tree"
         self._pids = pids
         self._watts = watts_per_core
         self.parameters: Mapping[str, float] = {"watts_per_core": watts_per_core}

@@ -1,0 +1,210 @@
+"""GPU meters: the real pynvml against a driver that the test writes down."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tuner.measure import best_meter, probe_meters
+from tuner.measure.meters.nvml import open_meter
+from tuner.measure.meters.nvml_gpus import NoMeterError
+
+NOT_SUPPORTED, NO_PERMISSION, LOST = 3, 4, 15
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    if Path("/proc/driver/nvidia").exists():
+        pytest.skip("there is a real NVIDIA driver, whose library would be taken instead")
+    path = tmp_path_factory.mktemp("nvml") / "libnvidia-ml.so.1"
+    source = Path(__file__).with_name("fake_nvml.c")
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", path, source, "-Wl,-soname,libnvidia-ml.so.1"],
+        check=True,
+    )
+    # Once a library of this name is loaded, loading it by name finds it.
+    return ctypes.CDLL(str(path))
+
+
+class Driver:
+    """What the fake driver says; may change while a meter runs."""
+
+    def __init__(self, path):
+        self._path = path
+        self.init = 0
+        self.boards = {}
+
+    def board(self, uuid="GPU-aaaa", **changes):
+        first = {
+            "watts": 300.0,
+            "tick_ms": 20.0,
+            "counter": 0,
+            "power": 0,
+            "instant": 0,
+            "mig": -1,
+            "throttle": 0,
+            "processes": 0,
+            "offset_mj": 1e9,
+        }
+        self.boards[uuid] = {**self.boards.get(uuid, first), **changes}
+        lines = [f"{self.init} {len(self.boards)}"]
+        lines += [f"{uuid} {' '.join(map(str, b.values()))}" for uuid, b in self.boards.items()]
+        new = self._path.with_suffix(".new")
+        new.write_text("\n".join(lines))
+        new.rename(self._path)
+
+
+@pytest.fixture
+def driver(library, tmp_path):
+    # The library reads the environment of the process, which monkeypatch changes too.
+    path = tmp_path / "state"
+    os.environ["FAKE_NVML"] = str(path)
+    os.environ["FAKE_NVML_EPOCH"] = str(time.monotonic() - 1000)
+    saved = os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    yield Driver(path)
+    for name in ("FAKE_NVML", "FAKE_NVML_EPOCH", "CUDA_VISIBLE_DEVICES"):
+        os.environ.pop(name, None)
+    if saved is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = saved
+
+
+def meter_for(seconds, meter):
+    meter.start()
+    time.sleep(seconds)
+    reading = meter.stop()
+    meter.close()
+    return reading
+
+
+@pytest.mark.parametrize("tick_ms", [5.0, 100.0])
+def test_the_counter_is_right_within_the_error_that_it_states(driver, tick_ms):
+    driver.board(tick_ms=tick_ms)
+    meter = open_meter()
+    assert meter.source == "nvml_counter"
+    assert meter.scope == "gpu:GPU-aaaa"
+    for _ in range(3):
+        reading = meter_for(0.25, meter)
+        truth = 300 * reading.seconds
+        assert abs(reading.joules - truth) <= reading.quantisation_rel * reading.joules + 1e-6
+        assert reading.quantisation_rel >= 0.9 * tick_ms / 1e3 / (reading.seconds + tick_ms / 1e3)
+        assert reading.problems == ()
+        assert reading.details["temperature_c"] == 55
+
+
+@pytest.mark.parametrize("instant", [0, NOT_SUPPORTED])
+def test_power_is_summed_where_there_is_no_counter(driver, instant):
+    driver.board(counter=NOT_SUPPORTED, instant=instant)
+    meter = open_meter()
+    assert meter.source == "nvml_power"
+    assert meter.parameters["instant"] == (instant == 0)
+    reading = meter_for(0.3, meter)
+    assert reading.joules == pytest.approx(300 * reading.seconds, rel=1e-6)
+    assert 0 < reading.quantisation_rel <= 1
+
+
+def test_power_is_summed_where_the_counter_stands_still(driver):
+    driver.board(tick_ms=1e9)
+    assert open_meter().source == "nvml_power"
+
+
+def test_the_gpus_in_use_are_summed_and_no_others(driver):
+    driver.board("GPU-aaaa", watts=100.0)
+    driver.board("GPU-bbbb", watts=200.0)
+    driver.board("GPU-cccc", watts=400.0)
+    both = open_meter(["GPU-aaaa", "GPU-cccc"])
+    assert both.scope == "gpu:GPU-aaaa, gpu:GPU-cccc"
+    reading = meter_for(0.5, both)
+    assert reading.joules == pytest.approx(500 * reading.seconds, rel=0.1)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "1"
+    assert open_meter().scope == "gpu:GPU-bbbb"
+    os.environ["CUDA_VISIBLE_DEVICES"] = "GPU-cc,0"
+    assert open_meter().scope == "gpu:GPU-cccc, gpu:GPU-aaaa"
+    with pytest.raises(NoMeterError, match="knows no GPU GPU-dddd"):
+        open_meter(["GPU-dddd"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"offset_mj": 0.0}, "went back"),
+        ({"counter": LOST, "power": LOST}, "lost"),
+    ],
+)
+def test_a_window_in_which_the_counter_fails_has_no_energy(driver, change, words):
+    driver.board()
+    meter = open_meter()
+    meter.start()
+    driver.board(**change)
+    reading = meter.stop()
+    assert reading.joules is None
+    assert words in reading.problems[0]
+
+
+def test_a_window_in_which_power_fails_has_no_energy(driver):
+    driver.board(counter=NOT_SUPPORTED)
+    meter = open_meter()
+    driver.board(power=LOST)
+    reading = meter_for(0.1, meter)
+    assert reading.joules is None
+    assert "GPU is lost" in reading.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"throttle": 0x40}, "throttled (hardware thermal slowdown)"),
+        ({"processes": 3}, "3 processes share GPU-aaaa"),
+    ],
+)
+def test_what_makes_a_window_doubtful_is_said(driver, change, words):
+    driver.board(**change)
+    reading = meter_for(0.05, open_meter())
+    assert reading.joules > 0
+    assert any(words in problem for problem in reading.problems)
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "remedy"),
+    [
+        ({"mig": 1}, "MIG", "without MIG"),
+        ({"counter": NO_PERMISSION, "power": NO_PERMISSION}, "may not read", "allow it"),
+        ({"counter": NOT_SUPPORTED, "power": NOT_SUPPORTED}, "neither energy nor power", ""),
+    ],
+)
+def test_gpus_that_cannot_be_metered_say_why(driver, change, words, remedy):
+    driver.board(**change)
+    status = probe_meters()[0]
+    assert not status.available
+    assert words in status.detail
+    assert remedy in status.remedy
+    meter = best_meter(lambda: (), "cuda")
+    assert meter.source == "estimated"
+    assert "not the GPU" in meter.scope
+
+
+def test_a_driver_that_does_not_answer_is_no_meter(driver):
+    status = probe_meters()[0]
+    assert not status.available
+    assert "Driver Not Loaded" in status.detail
+
+
+def test_the_probe_tells_what_works(driver):
+    driver.board()
+    status = probe_meters()[0]
+    assert status.available
+    assert "GPU-aaaa" in status.detail
+    assert "energy counter" in status.detail
+    assert best_meter(lambda: (), "cuda").source == "nvml_counter"
+    low, high = best_meter(lambda: (), "cuda").power_limits()
+    assert (low, high) == (0, pytest.approx(770))
+    assert math.isfinite(high)
