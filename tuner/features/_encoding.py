@@ -8,7 +8,7 @@ have values, multiplied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tuner.features._cnf import DEFINITION, Cnf, Formula, conjunction, disjunction, negation
@@ -52,6 +52,7 @@ class Encoding:
     Attributes:
         model: the model.
         canonical: whether only canonical configurations count (see `_inert`).
+        apart: indices of values that get classes of their own, by feature.
         cnf: the clauses.
         reasons: the rules that the clauses name.
         selected: the variable of each feature.
@@ -61,6 +62,7 @@ class Encoding:
 
     model: FeatureModel
     canonical: bool = True
+    apart: Mapping[str, Collection[int]] = field(default_factory=dict)
     cnf: Cnf = field(default_factory=Cnf)
     reasons: list[Reason] = field(default_factory=list)
     selected: dict[str, int] = field(default_factory=dict)
@@ -111,7 +113,9 @@ class Encoding:
         for name, feature in self.model.features.items():
             if not feature.typed:
                 continue
-            keys = [tuple(s) for s in signatures.get(name, [[]] * len(feature.domain))]
+            alone = self.apart.get(name, ())
+            columns = signatures.get(name, [[]] * len(feature.domain))
+            keys = [(i if i in alone else -1, *column) for i, column in enumerate(columns)]
             index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
             self._of[name] = [index[key] for key in keys]
             self.classes[name] = [[] for _ in index]

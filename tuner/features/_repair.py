@@ -1,0 +1,90 @@
+"""The valid configuration nearest to one that is not, or to some choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tuner.features._errors import ModelError
+from tuner.features._explain import explain
+from tuner.features._inert import default_children
+from tuner.features._model import Feature, FeatureModel, Value
+from tuner.features._rows import chosen, position
+from tuner.features._solver import Given, Solver
+
+CHANGE = 1000
+"""Cost of a feature selected or not against the wish, or of another value; a value further away
+costs up to a tenth more."""
+
+
+def default_configuration(model: FeatureModel) -> dict[str, Value]:
+    """What the defaults of the model say, valid or not."""
+    found: dict[str, Value] = {}
+
+    def select(feature: Feature) -> None:
+        default = feature.default
+        found[feature.name] = default if feature.typed and default is not None else True
+        for group in feature.groups:
+            for child in default_children(feature, group):
+                select(child)
+
+    select(model.root)
+    return found
+
+
+def nearest(
+    solver: Solver, wanted: Mapping[str, Value | None], given: Given | None = None
+) -> dict[str, Value]:
+    """The valid configuration with the fewest features other than wanted.
+
+    Args:
+        solver: the model.
+        wanted: a configuration; features that it leaves out are wanted not to be selected.
+        given: choices that have to hold; `ModelError` where they are impossible.
+
+    """
+    from pysat.examples.rc2 import RC2
+    from pysat.formula import WCNF
+
+    fixed = solver.literals(given or {})
+    if not solver.hard.solve(assumptions=list(fixed)):
+        causes = "; ".join(f"`{cause.text}`" for cause in explain(solver, given))
+        raise ModelError(f"no valid configuration has these choices, because of {causes}")
+    wcnf = WCNF()
+    wcnf.extend([list(clause) for clause in solver.clauses])
+    wcnf.extend([[switch] for switch in solver.switches])
+    wcnf.extend([[literal] for literal in fixed])
+    encoding = solver.encoding
+    for name, feature in solver.model.features.items():
+        value, variable = wanted.get(name), encoding.selected[name]
+        if not chosen(value):
+            wcnf.append([-variable], weight=CHANGE)
+            continue
+        wcnf.append([variable], weight=CHANGE)
+        if feature.typed and value is not True and len(encoding.classes[name]) > 1:
+            index, n = position(feature, value), len(feature.domain)
+            for literal, members in zip(
+                encoding.literals[name], encoding.classes[name], strict=True
+            ):
+                far = min(abs(i - index) for i in members)
+                if far:
+                    wcnf.append([-literal], weight=CHANGE + far * CHANGE // (10 * n))
+    with RC2(wcnf) as optimiser:
+        solution = optimiser.compute()
+    return solver.configuration(solution, {**wanted, **dict(fixed.values())})
+
+
+def complete(solver: Solver, given: Given | None = None) -> dict[str, Value]:
+    """The valid configuration with these choices that is nearest to the default one."""
+    return nearest(solver, default_configuration(solver.model), given)
+
+
+def changes(
+    before: Mapping[str, Value | None], after: Mapping[str, Value | None]
+) -> dict[str, tuple[Value | None, Value | None]]:
+    """What differs between two configurations, as (before, after); None is not selected."""
+    names = dict.fromkeys([*before, *after])
+    pairs = {
+        name: tuple(v if chosen(v) else None for v in (before.get(name), after.get(name)))
+        for name in names
+    }
+    return {name: (a, b) for name, (a, b) in pairs.items() if a != b}
