@@ -132,11 +132,11 @@ def _repeats(
 ) -> tuple[Codes, Floats]:
     """Front configurations and what measuring each again is worth.
 
-    After another measurement the expectation of a configuration moves by a normal amount of
-    standard deviation v / sqrt(v + noise), where v is what is uncertain now; the expected
-    hypervolume that the configuration adds to the rest of the front then exceeds what it adds
-    now by the value of knowing better (Binois et al. 2019, "Replication or exploration?").
-    Only configurations whose repeats show noise: a learned remainder may be misfit.
+    After another measurement the expectation of a configuration moves by a normal amount whose
+    variance is what its uncertainty loses by it; the expected hypervolume that the configuration
+    adds to the rest of the front then exceeds what it adds now by the value of knowing better
+    (Binois et al. 2019, "Replication or exploration?"). Repeats average the known noise of a
+    measurement, not the learned remainder, which may be misfit: so what they are worth fades.
     """
     measured = np.arange(len(history.codes))
     places = measured[on_front[: len(history.codes)]]
@@ -147,7 +147,9 @@ def _repeats(
     noise = torch.tensor([gp.noise for gp in surrogate.processes], dtype=torch.float64)
     counts = torch.from_numpy(history.counts[places])
     single = surrogate.known[torch.from_numpy(places)] * counts[:, None]
-    move = variance / (variance + noise + single).sqrt()
+    now_noise, next_noise = noise + single / counts[:, None], noise + single / (counts[:, None] + 1)
+    others = 1 / (1 / variance - 1 / now_noise).clamp_min(1e-12)
+    move = (variance - 1 / (1 / others + 1 / next_noise)).clamp_min(0.0).sqrt()
     worth = np.zeros(len(codes))
     for k, place in enumerate(places):
         rest = expected[on_front & (np.arange(len(expected)) != place)]
