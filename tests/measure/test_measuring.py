@@ -149,21 +149,47 @@ def test_tokens_that_were_not_counted_make_a_measurement_invalid():
     assert "text but no tokens" in measurement.reasons[0]
 
 
-def test_interleaving_runs_each_once_a_round_in_changing_order_with_shared_seeds():
+def test_interleaving_goes_forth_and_back_in_changing_order_with_shared_seeds():
     engine = ScriptedEngine()
     names = ["a", "b", "c"]
     measurements = measure_interleaved(
         engine, [arguments(name) for name in names], task(), QUICK, rounds=6, seed=1
     )
-    passes = [call for call in engine.calls if call[0] == "run" and call[4] != 0.0]
-    rounds = [passes[i : i + 3] for i in range(0, 18, 3)]
-    assert all(sorted(call[1] for call in one) == names for one in rounds)
-    assert len({tuple(call[1] for call in one) for one in rounds}) > 1
-    assert all(len({call[3] for call in one}) == 1 for one in rounds)
-    assert len({one[0][3] for one in rounds}) == 6
+    runs = [call for call in engine.calls if call[0] == "run" and call[4] != 0.0]
+    rounds = [runs[i : i + 6] for i in range(0, 36, 6)]
+    assert len(runs) == 36
+    orders = [[call[1] for call in one] for one in rounds]
+    assert all(sorted(order[:3]) == names and order == order[::-1] for order in orders)
+    assert len({tuple(order) for order in orders}) > 1
+    for one in rounds:
+        forth, back = one[:3], one[3:]
+        assert {call[2] for call in forth} == {task().texts[:6]}
+        assert {call[2] for call in back} == {task().texts[6:]}
+        assert len({call[3] for call in forth}) == len({call[3] for call in back}) == 1
+    assert len({call[3] for call in runs}) == 12
     for name, measurement in zip(names, measurements, strict=True):
         assert measurement.settings["model"] == name
         assert measurement.metrics["joules_per_request"].n == 6
+        assert measurement.metrics["accuracy"].n == 12
+
+
+def test_halves_of_a_round_are_of_whole_batches():
+    engine = ScriptedEngine()
+    odd = arguments()
+    odd.harness["batch_size"] = 5
+    measure_interleaved(engine, [odd], task(), QUICK, rounds=1)
+    assert [len(call[2]) for call in engine.passes()] == [10, 2]
+
+
+def test_a_slow_configuration_takes_parts_of_the_prompts_in_turn_when_interleaved():
+    engine = ScriptedEngine({"a": {"request_s": 0.02}})
+    protocol = Protocol(max_seconds=0.2, warmup_seconds=0.0)
+    (slow,) = measure_interleaved(engine, [arguments()], task(40), protocol, rounds=2)
+    size = len(engine.passes()[1][2])
+    assert size < 20
+    asked = [prompt for call in engine.passes() for prompt in call[2][:size]]
+    assert asked == [f"p{i % 40}" for i in range(4 * size)]
+    assert slow.metrics["accuracy"].n == min(40, 4 * size)
 
 
 def test_a_configuration_that_fails_leaves_the_other_rounds_alone():

@@ -39,6 +39,36 @@ class Pass:
     peak_memory_bytes: int | None
 
 
+def joined(one: Pass, other: Pass) -> Pass:
+    """Two parts of a pass as one."""
+    return Pass(
+        indices=one.indices + other.indices,
+        completions=one.completions + other.completions,
+        scores=one.scores + other.scores,
+        reading=_joined_readings(one.reading, other.reading),
+        cpu_s=one.cpu_s + other.cpu_s,
+        peak_memory_bytes=(
+            None
+            if one.peak_memory_bytes is None or other.peak_memory_bytes is None
+            else max(one.peak_memory_bytes, other.peak_memory_bytes)
+        ),
+    )
+
+
+def _joined_readings(one: Reading, other: Reading) -> Reading:
+    seconds = one.seconds + other.seconds
+    problems = tuple(dict.fromkeys((*one.problems, *other.problems)))
+    details = {
+        name: max(r.details[name] for r in (one, other) if name in r.details)
+        for name in {**one.details, **other.details}
+    }
+    if one.joules is None or other.joules is None:
+        return Reading(seconds, None, 0.0, problems, details)
+    joules = one.joules + other.joules
+    wrong_by = one.quantisation_rel * one.joules + other.quantisation_rel * other.joules
+    return Reading(seconds, joules, wrong_by / joules, problems, details)
+
+
 def metrics_of(
     passes: Sequence[Pass], energy_source: str, idle_watts: float | None
 ) -> dict[str, Metric]:

@@ -1,0 +1,173 @@
+"""One configuration on its way to a measurement."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuner.measure.engine import Engine, EngineFailure
+from tuner.measure.gauge import Progress, idle_watts, meter_of, run_pass, warm_up
+from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
+from tuner.measure.meters import Meter
+from tuner.measure.metrics import Pass, joined, metrics_of, prompt_scores
+from tuner.measure.protocol import Protocol
+from tuner.measure.validity import check
+from tuner.tasks import Task
+
+if TYPE_CHECKING:
+    from tuner.space.contract import Arguments
+
+_OVERRUN = 1.5
+"""Passes short of `min_repeats` may take this many times `max_seconds`."""
+
+
+class Run:
+    """Sets up, makes passes over the task, and puts the measurement together."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        arguments: Arguments,
+        task: Task,
+        protocol: Protocol,
+        rng: random.Random,
+        progress: Progress,
+    ) -> None:
+        self._engine = engine
+        self._arguments = arguments
+        self._task = task
+        self._protocol = protocol
+        self._rng = rng
+        self._progress = progress
+        self._meter: Meter | None = None
+        self._idle_watts: float | None = None
+        self._setup_s = 0.0
+        self._passes_s = 0.0
+        self._settings: dict[str, Any] = {}
+        self._next = 0
+        self._half: Pass | None = None
+        self._halves: tuple[int, int] | None = None
+        self.passes: list[Pass] = []
+
+    def set_up(self, warmup_s: float) -> float:
+        """Load, take the idle power, warm up; return the seconds of the warm-up."""
+        began = warm = time.monotonic()
+        try:
+            self._progress("loading")
+            self._settings = dict(self._engine.apply(self._arguments))
+            self._meter = meter_of(self._engine, self._protocol)
+            self._idle_watts = idle_watts(self._engine, self._protocol, self._progress)
+            self._progress("warm-up")
+            warm = time.monotonic()
+            warm_up(self._engine, self._task, warmup_s, self._rng.getrandbits(31))
+        finally:
+            self._setup_s += time.monotonic() - began
+        return time.monotonic() - warm
+
+    def repeat(self, used_s: float) -> None:
+        """Make passes by the rules of the protocol, `used_s` of its time being gone."""
+        protocol, size = self._protocol, len(self._task)
+        limit_s: float | None = (protocol.max_seconds - used_s) / protocol.min_repeats
+        for n in range(protocol.max_repeats):
+            self._progress(f"repeat {n + 1} of at most {protocol.max_repeats}")
+            one = self._answer(size, self._rng.getrandbits(31), limit_s)
+            self.passes.append(one)
+            size, limit_s = len(one.indices), None
+            expected_s = used_s + self._passes_s + one.reading.seconds
+            enough = n + 1 >= protocol.min_repeats
+            if expected_s > protocol.max_seconds * (1 if enough else _OVERRUN):
+                return
+            if enough and _narrow(self.passes, protocol.interval_rel):
+                return
+
+    def go_forth(self, seed: int) -> None:
+        """Make the first half of a pass, of whole batches."""
+        n, batch_size = len(self._task), int(self._arguments.harness.get("batch_size", 1))
+        if self._halves is None:
+            forth = min(n, math.ceil(n / 2 / batch_size) * batch_size)
+            self._half = self._answer(forth, seed, self._protocol.max_seconds / 2)
+            answered = len(self._half.indices)
+            self._halves = (answered, n - answered if answered == forth else answered)
+        else:
+            self._half = self._answer(self._halves[0], seed, None)
+
+    def come_back(self, seed: int) -> None:
+        """Make the other half."""
+        assert self._halves is not None
+        assert self._half is not None
+        if self._halves[1]:
+            self._half = joined(self._half, self._answer(self._halves[1], seed, None))
+        self.passes.append(self._half)
+
+    def _answer(self, n: int, seed: int, limit_s: float | None) -> Pass:
+        """Answer the next `n` prompts, or as many of them as begin within the limit."""
+        assert self._meter is not None
+        indices = [(self._next + i) % len(self._task) for i in range(n)]
+        began = time.monotonic()
+        try:
+            one = run_pass(
+                self._engine, self._meter, self._task, indices, seed=seed, seconds=limit_s
+            )
+        finally:
+            self._passes_s += time.monotonic() - began
+            self._settings |= self._engine.settings
+        self._next = (self._next + len(one.indices)) % len(self._task)
+        return one
+
+    def result(self) -> Measurement:
+        """What the passes gave."""
+        assert self._meter is not None
+        meter, readings = self._meter, [one.reading for one in self.passes]
+        metrics = metrics_of(self.passes, meter.source, self._idle_watts)
+        validity, reasons = check(
+            self.passes,
+            metrics,
+            meter,
+            self._protocol,
+            n_prompts=len(self._task),
+            arguments=self._arguments,
+            settings=self._settings,
+        )
+        energy = EnergyProvenance(
+            energy_source=meter.source,
+            energy_scope=meter.scope,
+            energy_quantisation_rel=max(reading.quantisation_rel for reading in readings),
+            window_s=statistics.fmean(reading.seconds for reading in readings),
+            parameters=dict(meter.parameters),
+        )
+        return Measurement(
+            metrics=metrics,
+            validity=validity,
+            reasons=reasons,
+            energy=energy if "energy_j" in metrics else None,
+            seconds=self._setup_s + self._passes_s,
+            setup_seconds=self._setup_s,
+            settings=self._settings,
+            scores=prompt_scores(self.passes),
+        )
+
+    def failed(self, failure: EngineFailure) -> Measurement:
+        """The cause, in place of metrics."""
+        return Measurement(
+            metrics={},
+            validity="invalid",
+            reasons=(str(failure),),
+            failure=Failure(failure.cause, failure.message),
+            seconds=self._setup_s + self._passes_s,
+            setup_seconds=self._setup_s,
+            settings=self._settings,
+        )
+
+
+def _narrow(passes: Sequence[Pass], interval_rel: float) -> bool:
+    """Whether the intervals of energy and mean latency are narrow enough."""
+    metrics = metrics_of(passes, "", None)
+    watched = [metrics[m] for m in ("joules_per_request", "mean_e2el_ms") if m in metrics]
+    return all(
+        metric.high is not None and metric.high - metric.value <= interval_rel * metric.value
+        for metric in watched
+    )
