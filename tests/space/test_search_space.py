@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from feature_oracle import configurations, key, random_text
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from space_contract import SpaceContract
 
 from tuner.errors import UserError
-from tuner.features import default_children, read_uvl
+from tuner.features import Layout, Rules, default_children, read_uvl
 from tuner.space import SearchSpace, load_space
 
 SERVER = """
@@ -52,13 +55,15 @@ class TestSmallServer(SpaceContract):
     consequences = 2
 
     @pytest.fixture(scope="class")
-    def space(self):
+    @classmethod
+    def space(cls):
         return SearchSpace.from_model(read_uvl(SERVER))
 
 
 class TestTransformers(SpaceContract):
     @pytest.fixture(scope="class")
-    def space(self):
+    @classmethod
+    def space(cls):
         return load_space("transformers")
 
 
@@ -66,7 +71,8 @@ class TestAcceleratedTransformers(SpaceContract):
     consequences = 1
 
     @pytest.fixture(scope="class")
-    def space(self):
+    @classmethod
+    def space(cls):
         names = ("accelerator", "flash_attn_installed", "quanto_installed", "hqq_installed")
         return load_space("transformers", pins=dict.fromkeys(names, True))
 
@@ -161,6 +167,31 @@ def test_repair_finds_a_nearest_configuration(seed):
             return ((row != wish) & (row != -1) & (wish != -1)).sum()
 
         assert changes(found) == min(changes(row) for row in rows)
+
+
+SHARED = Path(os.environ.get("TUNER_SHARED", Path(__file__).parents[2] / "../shared"))
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        pytest.param("pc_richmond", 554424990964054425600, marks=pytest.mark.slow),
+        ("uclibc", 16601881363009992107753731518030151680000),
+    ],
+)
+def test_counts_public_models_exactly_and_draws_from_them(name, count):
+    path = SHARED / "models" / f"{name}.uvl"
+    if not path.is_file():
+        pytest.skip(f"needs {path}")
+    space = SearchSpace.from_model(read_uvl(path))
+    assert space.size == count
+    rows = space.sample(200, np.random.default_rng(0), uniform=True)
+    assert (
+        Rules(space.model)
+        .valid(Layout(space.model).rows([space.selection(c) for c in space.decode(rows[:50])]))
+        .all()
+    )
+    assert len(np.unique(rows, axis=0)) == 200
 
 
 # --- what a reader of the model relies on -------------------------------------------------------

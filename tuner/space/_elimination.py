@@ -229,39 +229,48 @@ class Network:
         return rows, total
 
 
+def _order(lengths: Sequence[int], factors: Sequence[Factor], ranks: Sequence[int]) -> list[int]:
+    """Low ranks first, each time the variable with the smallest joined table."""
+    near = [{i} for i in range(len(lengths))]  # what shares a table with each, itself included
+    for factor in factors:
+        for i in factor.scope:
+            near[i].update(factor.scope)
+    sizes = {i: math.prod(lengths[k] for k in near[i]) for i in range(len(lengths))}
+    order: list[int] = []
+    while sizes:
+        variable = min(sizes, key=lambda i: (ranks[i], sizes[i], i))
+        if sizes.pop(variable) > LARGEST_TABLE:
+            raise TooEntangled
+        order.append(variable)
+        rest = near[variable] - {variable}
+        for i in rest:
+            near[i] |= rest
+            near[i].discard(variable)
+            sizes[i] = math.prod(lengths[k] for k in near[i])
+    return order
+
+
 def _build(
     lengths: Sequence[int], factors: Sequence[Factor], ranks: Sequence[int]
 ) -> list[_Bucket]:
-    """Eliminate low ranks first, each time the variable with the smallest joined table."""
-    waiting = list(factors)
-    passed: dict[int, frozenset[int]] = {}  # by bucket: what it passes on is a table over these
-    left = set(range(len(lengths)))
+    """Join for each variable, in the order of elimination, what is known about it by then."""
+    waiting: dict[int, list[Factor]] = {i: [] for i in range(len(lengths))}
+    passed: dict[int, list[int]] = {i: [] for i in range(len(lengths))}  # buckets
+    order = _order(lengths, factors, ranks)
+    turn = {variable: k for k, variable in enumerate(order)}
+    for factor in factors:
+        waiting[min(factor.scope, key=turn.__getitem__)].append(factor)
     buckets: list[_Bucket] = []
-    while left:
-        lowest = min(ranks[i] for i in left)
-        scopes = [frozenset(factor.scope) for factor in waiting] + list(passed.values())
-        unions = {
-            i: frozenset({i}).union(*(s for s in scopes if i in s))
-            for i in left
-            if ranks[i] == lowest
-        }
-        sizes = {i: math.prod(lengths[k] for k in union) for i, union in unions.items()}
-        variable = min(sizes, key=lambda i: (sizes[i], i))
-        if sizes[variable] > LARGEST_TABLE:
-            raise TooEntangled
-        scope = (variable, *sorted(unions[variable] - {variable}))
+    for variable in order:
+        scopes = [factor.scope for factor in waiting[variable]]
+        scopes += [buckets[j].rest for j in passed[variable]]
+        scope = (variable, *sorted({i for s in scopes for i in s} - {variable}))
         table = np.ones([lengths[k] for k in scope], dtype=bool)
-        for factor in waiting:
-            if variable in factor.scope:
-                table &= _spread(factor.table, factor.scope, scope)
-        waiting = [factor for factor in waiting if variable not in factor.scope]
-        inputs = tuple(j for j, rest in passed.items() if variable in rest)
-        for j in inputs:
-            del passed[j]
+        for factor in waiting[variable]:
+            table &= _spread(factor.table, factor.scope, scope)
+        buckets.append(_Bucket(variable, scope, table, tuple(passed[variable])))
         if len(scope) > 1:
-            passed[len(buckets)] = frozenset(scope[1:])
-        buckets.append(_Bucket(variable, scope, table, inputs))
-        left.discard(variable)
+            passed[min(scope[1:], key=turn.__getitem__)].append(len(buckets) - 1)
     return buckets
 
 

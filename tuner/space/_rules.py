@@ -95,18 +95,21 @@ def settled(
 
 
 def network_of(layout: Layout, rules: Sequence[Rule]) -> Network:
-    """The rules joined; `UserError` where that takes too much memory."""
-    try:
-        return Network(
-            [decision.length for decision in layout.decisions],
-            [rule.factor for rule in rules if not rule.factor.table.all()],
-            _heights(layout.decisions),
-        )
-    except TooEntangled:
-        raise UserError(
-            "the constraints of this model tie too many features together for a search space: "
-            "pin some of them (`--set feature=value`)"
-        ) from None
+    """The rules joined; `UserError` where that takes too much memory.
+
+    Decisions that others depend on are drawn first, unless that order entangles too much.
+    """
+    lengths = [decision.length for decision in layout.decisions]
+    factors = [rule.factor for rule in rules if not rule.factor.table.all()]
+    for ranks in (_heights(layout.decisions), [0] * len(lengths)):
+        try:
+            return Network(lengths, factors, ranks)
+        except TooEntangled:
+            continue
+    raise UserError(
+        "the constraints of this model tie too many features together for a search space: "
+        "pin some of them (`--set feature=value`)"
+    )
 
 
 def conflict(layout: Layout, rules: Sequence[Rule]) -> list[str]:

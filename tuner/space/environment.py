@@ -26,8 +26,8 @@ def environment_pins(model: FeatureModel) -> dict[str, Value]:
     `since` and `until` leave out the installed version of the engine.
     """
     probes: dict[str, Callable[[], Value]] = {
-        "cpus": lambda: min(usable_cpus(), int(max(_domain(model, "cpus")))),
-        "gpus": lambda: min(_gpus(), int(max(_domain(model, "gpus")))),
+        "cpus": lambda: _at_most(usable_cpus(), _domain(model, "cpus")),
+        "gpus": lambda: _at_most(_gpus(), _domain(model, "gpus")),
         "accelerator": lambda: _gpus() > 0,
     }
     for feature, package in _PACKAGES.items():
@@ -93,6 +93,11 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution) if distribution else None
     except metadata.PackageNotFoundError:
         return None
+
+
+def _at_most(number: int, values: list[int]) -> int:
+    """The largest of the values that is no larger than the number, or else the smallest."""
+    return max((value for value in values if value <= number), default=min(values))
 
 
 def _domain(model: FeatureModel, name: str) -> list[int]:
