@@ -38,8 +38,8 @@ class StopRule:
 
     """
 
-    share: float = 0.02
-    patience: int = 4
+    share: float = 0.03
+    patience: int = 3
     least: int = 12
 
     def judge(self, gains: Sequence[float], finished: int) -> StopStatus:

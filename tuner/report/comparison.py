@@ -1,0 +1,128 @@
+"""Views of runs on a table: one of them, or several optimisers side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.search.pareto import non_dominated
+from tuner.search.replay import SHARES, Replay, median_measurements, quartiles
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tuner.search import Objective
+    from tuner.space import Table
+
+COLOURS = ("#0072b2", "#999999", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+"""Okabe and Ito's palette, which colour-blind readers can tell apart."""
+
+
+def replay_view(run: Replay, table: Table, objectives: Sequence[Objective]) -> RenderableType:
+    """What one run found, and when."""
+    from rich.console import Group
+    from rich.table import Table as Grid
+
+    values = table.values[list(run.rows)]
+    on_front = np.flatnonzero(non_dominated(values, objectives))
+    grid = Grid(expand=True, title=f"Front after {len(run.rows)} of {len(table.space)} rows")
+    grid.add_column("measured as", justify="right")
+    for column in table.columns:
+        grid.add_column(column, justify="right", overflow="fold")
+    grid.add_column("configuration", overflow="fold", ratio=1)
+    places = [run.rows[i] for i in on_front]
+    for i, configuration in zip(
+        on_front, table.space.decode(table.space.rows_[places]), strict=True
+    ):
+        grid.add_row(str(i + 1), *(f"{v:.4g}" for v in values[i]), str(configuration))
+    reached = ", ".join(
+        f"{share:.0%} after {count}"
+        if (count := run.measurements_to(share))
+        else f"{share:.0%} not"
+        for share in SHARES
+    )
+    lines = [
+        f"Hypervolume (log scale): {run.log[-1]:.1%} of the table's; {reached}.",
+        f"On the linear scale: {run.linear[-1]:.1%}.",
+    ]
+    if run.stop is not None:
+        lines.append(f"Stop after {run.stopped_at}: {run.stop.reason}.")
+    return Group(grid, *lines)
+
+
+def comparison_view(runs: Sequence[Replay], size: int) -> RenderableType:
+    """One line per optimiser: medians over seeds."""
+    from rich.table import Table as Grid
+
+    grid = Grid(title=f"Medians over seeds; {size} rows")
+    grid.add_column("sampler")
+    for share in SHARES:
+        grid.add_column(f"rows to {share:.0%}", justify="right")
+    grid.add_column("reached", justify="right")
+    grid.add_column("stops after", justify="right")
+    grid.add_column("s per suggestion", justify="right")
+    for name, group in by_sampler(runs).items():
+        counts = [median_measurements(group, share) for share in SHARES]
+        stops = [run.stopped_at for run in group if run.stopped_at is not None]
+        grid.add_row(
+            name,
+            *("-" if count is None else f"{count:g}" for count in counts),
+            f"{np.median([run.log[-1] for run in group]):.1%}",
+            f"{np.median(stops):g}" if stops else "-",
+            f"{np.median([s for run in group for s in run.seconds]):.3f}",
+        )
+    return grid
+
+
+def plot_comparison(runs: Sequence[Replay], path: Path, *, title: str = "") -> None:
+    """Draw hypervolume over measurements: medians as lines, quartiles as bands."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    length = max(len(run.rows) for run in runs)
+    for colour, (name, group) in zip(COLOURS * 3, by_sampler(runs).items(), strict=False):
+        low, middle, high = quartiles(group, length)
+        at = np.arange(1, length + 1)
+        axes.plot(at, middle, color=colour, label=name)
+        axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.axhline(0.95, color="black", linewidth=0.6, linestyle=":")
+    axes.set(xlabel="measurements", ylabel="share of the table's log hypervolume", title=title)
+    axes.legend(frameon=False, loc="lower right")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def by_sampler(runs: Sequence[Replay]) -> dict[str, list[Replay]]:
+    """Runs grouped by optimiser, in the order of their first appearance."""
+    groups: dict[str, list[Replay]] = {}
+    for run in runs:
+        groups.setdefault(run.sampler, []).append(run)
+    return groups
+
+
+def to_dict(
+    runs: Sequence[Replay], table: Table, objectives: Sequence[Objective]
+) -> dict[str, Any]:
+    """Medians per optimiser and every run, as plain types."""
+    length = max(len(run.rows) for run in runs)
+    return {
+        "samplers": {
+            name: {
+                "measurements_to": {
+                    f"{share:.0%}": median_measurements(group, share) for share in SHARES
+                },
+                "quartiles": quartiles(group, length).tolist(),
+                "suggestion_seconds": float(np.median([s for r in group for s in r.seconds])),
+                "stopped_at": [run.stopped_at for run in group],
+            }
+            for name, group in by_sampler(runs).items()
+        },
+        "runs": [run.to_dict(table, objectives) for run in runs],
+    }
