@@ -77,6 +77,14 @@ class TestAcceleratedTransformers(SpaceContract):
         return load_space("transformers", pins=dict.fromkeys(names, True))
 
 
+class TestVllm(SpaceContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        pins = {"gpus": 8, "fp8_hardware": True, "mixture_of_experts": True}
+        return load_space("vllm", pins=pins)
+
+
 @pytest.fixture(scope="module")
 def server():
     return SearchSpace.from_model(read_uvl(SERVER))
