@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tuner.features._errors import ModelError
 from tuner.features._model import Feature, FeatureModel
+from tuner.features._propagation import Propagator
 from tuner.features._rows import Layout, Rows
 from tuner.features._solver import Solver
 
@@ -45,12 +46,14 @@ def cover(model: FeatureModel, t: int, rng: np.random.Generator, *, canonical: b
     solver = Solver(model, canonical=canonical, apart=apart)
     if not solver.satisfiable():
         raise ModelError("the model has no valid configuration")
-    search = _Search(solver, _choices(solver, apart), t, rng)
-    found = []
-    while (solution := search.next()) is not None:
-        found.append(solution)
-    kept = search.needed(found)
-    return Layout(model).rows([solver.configuration(solution) for solution in kept])
+    choices = _choices(solver, apart)
+    # Taking features in a random order suits models of many optional features, taking the most
+    # useful choice suits large alternatives: the smaller cover counts.
+    covers = [
+        _Search(solver, choices, t, rng, shuffled=shuffled).run() for shuffled in (True, False)
+    ]
+    smallest = min(covers, key=len)
+    return Layout(model).rows([solver.configuration(solution) for solution in smallest])
 
 
 def _choices(solver: Solver, apart: dict[str, tuple[int, ...]]) -> list[int]:
@@ -73,13 +76,24 @@ class _Search:
     """
 
     def __init__(
-        self, solver: Solver, choices: list[int], t: int, rng: np.random.Generator
+        self,
+        solver: Solver,
+        choices: list[int],
+        t: int,
+        rng: np.random.Generator,
+        *,
+        shuffled: bool,
     ) -> None:
         n = len(choices)
         if n**t > LARGEST_COVER:
             most = int(LARGEST_COVER ** (1 / t))
             raise ModelError(f"{n} choices are too many for t = {t}: up to {most} will do")
         self.solver, self.choices, self.t, self.rng = solver, choices, t, rng
+        cnf = solver.encoding.cnf
+        groups = [group for group, _ in cnf.at_most_one]
+        self.state = Propagator(cnf.variables, cnf.clauses, groups)
+        self.shuffled = shuffled
+        _, self.feature = np.unique(np.abs(np.array(choices)), return_inverse=True)
         self.index = {literal: i for i, literal in enumerate(choices)}
         self.missing = np.ones((n,) * t, dtype=np.bool_)
         diagonal = np.arange(n)
@@ -104,6 +118,13 @@ class _Search:
         if self.t > 2:
             self.missing[i, :, others] = self.missing[others, :, i] = False
             self.missing[:, i, others] = self.missing[:, others, i] = False
+
+    def run(self) -> list[list[int]]:
+        """The solutions of a whole cover."""
+        found = []
+        while (solution := self.next()) is not None:
+            found.append(solution)
+        return self.needed(found)
 
     def next(self) -> list[int] | None:
         """One more configuration; None where nothing is missing any more."""
@@ -155,45 +176,60 @@ class _Search:
 
     def grow(self, start: list[int]) -> list[int]:
         """The solution that begins with these choices and meets what is missing, step by step."""
-        hard, n = self.solver.hard, len(self.choices)
-        assumed = [self.choices[i] for i in start]
+        n, state = len(self.choices), self.state
         solution = self.solver.solution()
         score = np.zeros(n, dtype=np.int64)
-        made = np.zeros(n, dtype=np.bool_)
-        closed = np.zeros(n, dtype=np.bool_)  # made or ruled out
-        while True:
-            # The solver leaves out what it knows without any assumption.
-            _, implied = hard.propagate(assumptions=assumed)
-            for literal in (*assumed, *implied):
-                i = self.index.get(literal)
-                if i is not None and not made[i]:
-                    score += self.gain(i, made)
+        made, closed = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+        assumed: list[int] = []
+        base = len(state.trail)
+        seen = 0
+        order = self.rng.permutation(int(self.feature.max()) + 1)
+
+        def make(literal: int) -> None:
+            nonlocal seen
+            assumed.append(literal)
+            state.assign([literal])
+            while seen < len(state.trail):
+                found = state.trail[seen]
+                seen += 1
+                i, j = self.index.get(found), self.index.get(-found)
+                if i is not None:
+                    score[:] += self.gain(i, made)
                     made[i] = closed[i] = True
-                j = self.index.get(-literal)
                 if j is not None:
                     closed[j] = True
-            literal = 0
-            while not literal:
-                open_ = np.where(closed, 0, score)
-                if not open_.any():
-                    return solution
-                choice = self.best(open_)
-                literal = self.choices[choice]
-                if solution[abs(literal) - 1] == literal:
+
+        for i in start:
+            make(self.choices[i])
+        while (open_ := self.urgency(score, closed, order)).any():
+            choice = self.best(open_)
+            literal = self.choices[choice]
+            if solution[abs(literal) - 1] != literal:
+                if not self.solver.hard.solve(assumptions=[*assumed, literal]):
+                    closed[choice] = True
                     continue
-                if hard.solve(assumptions=[*assumed, literal]):
-                    solution = self.solver.solution()
-                else:
-                    closed[choice], literal = True, 0
-            assumed.append(literal)
+                solution = self.solver.solution()
+            make(literal)
+        state.undo(base)
+        return solution
+
+    def urgency(self, score: Ids, closed: npt.NDArray[np.bool_], order: Ids) -> Ids:
+        """How much to make each choice next: 0 for those that are closed or gain nothing."""
+        score = np.where(closed, 0, score)
+        if not self.shuffled:
+            return score
+        most = np.zeros(len(order), dtype=np.int64)
+        np.maximum.at(most, self.feature, score)
+        better = (score > 0) & (score == most[self.feature])
+        return np.where(better, order[self.feature] + 1, 0)
 
     def gain(self, i: int, made: npt.NDArray[np.bool_]) -> Ids:
         """For each choice the missing combinations that it completes, now that `i` is made."""
         if self.t == 1:
             return np.zeros(len(self.choices), dtype=np.int64)
         if self.t == 2:
-            return self.missing[i].astype(np.int64)
-        completed: npt.NDArray[np.int64] = self.missing[i][:, made].sum(axis=1)
+            return np.asarray(self.missing[i], dtype=np.int64)
+        completed: Ids = np.count_nonzero(self.missing[i][:, made], axis=1)
         return completed
 
     def needed(self, solutions: list[list[int]]) -> list[list[int]]:

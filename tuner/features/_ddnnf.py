@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from tuner.features._errors import ModelError
 from tuner.features._order import decision_order
+from tuner.features._propagation import Propagator
 
 Branch = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Literals that hold, variables that are free, and nodes of the parts that remain."""
@@ -55,7 +56,7 @@ def compile_circuit(
 
     Raises `ModelError` where it takes longer than `seconds`.
     """
-    return _Compilation(variables, clauses, groups, seconds).run()
+    return _Compilation(variables, Propagator(variables, clauses, groups), seconds).run()
 
 
 @contextmanager
@@ -69,42 +70,20 @@ def _recursion(depth: int) -> Iterator[None]:
 
 
 class _Compilation:
-    def __init__(
-        self,
-        variables: int,
-        clauses: Sequence[tuple[int, ...]],
-        groups: Sequence[tuple[int, ...]],
-        seconds: float | None,
-    ) -> None:
+    def __init__(self, variables: int, state: Propagator, seconds: float | None) -> None:
         self.n = variables
-        self.clauses = list(dict.fromkeys(clauses))
-        self.groups = list(groups)
+        self.state = state
         self.limit = seconds
         self.deadline = None if seconds is None else time.monotonic() + seconds
-        # Lists over literals are indexed by the literal itself, negative ones from the end.
-        self.value = [0] * (2 * variables + 1)  # 1 where true, -1 where false
-        self.occurs: list[list[int]] = [[] for _ in range(2 * variables + 1)]
-        self.member: list[list[int]] = [[] for _ in range(variables + 1)]
-        for i, clause in enumerate(self.clauses):
-            for literal in clause:
-                self.occurs[literal].append(i)
-        for i, group in enumerate(self.groups):
-            for variable in group:
-                self.member[variable].append(i)
-        self.open = [len(clause) for clause in self.clauses]  # literals that are not false
-        self.true = [0] * len(self.clauses)
-        self.chosen = [0] * len(self.groups)
-        self.trail: list[int] = []
         self.circuit = Circuit(variables)
         self.cache: dict[frozenset[int], int] = {}
 
     def run(self) -> Circuit:
-        units = [clause[0] for clause in self.clauses if len(clause) == 1]
-        if () in self.clauses or not self.assign(units):
+        if not self.state.possible:
             self.circuit.satisfiable = False
             return self.circuit
         self.rank = decision_order(self.n, self.residual())
-        every = [v for v in range(1, self.n + 1) if not self.value[v]]
+        every = [v for v in range(1, self.n + 1) if not self.state.value[v]]
         with _recursion(4 * self.n + 2000):
             branch = self.branch(0, every)
         if branch is None:
@@ -115,67 +94,22 @@ class _Compilation:
 
     def residual(self) -> list[tuple[int, ...]]:
         """What is left of the clauses and groups, as sets of variables."""
-        value = self.value
+        value = self.state.value
         left = [
             tuple(abs(x) for x in clause if not value[x])
-            for i, clause in enumerate(self.clauses)
-            if not self.true[i]
+            for i, clause in enumerate(self.state.clauses)
+            if not self.state.true[i]
         ]
         left += [
             tuple(v for v in group if not value[v])
-            for i, group in enumerate(self.groups)
-            if not self.chosen[i]
+            for i, group in enumerate(self.state.groups)
+            if not self.state.chosen[i]
         ]
         return [scope for scope in left if len(scope) > 1]
 
-    def assign(self, literals: list[int]) -> bool:
-        """Make literals true with all that follows; False where that is a contradiction."""
-        value, occurs, true, opened, trail = (
-            self.value, self.occurs, self.true, self.open, self.trail,
-        )  # fmt: skip
-        queue = list(literals)
-        while queue:
-            literal = queue.pop()
-            if value[literal]:
-                if value[literal] < 0:
-                    return False
-                continue
-            value[literal], value[-literal] = 1, -1
-            trail.append(literal)
-            for i in occurs[literal]:
-                true[i] += 1
-            failed = False
-            for i in occurs[-literal]:
-                left = opened[i] = opened[i] - 1
-                if left < 2 and not true[i]:
-                    if left == 0:
-                        failed = True
-                    else:
-                        queue.append(next(x for x in self.clauses[i] if not value[x]))
-            if literal > 0:
-                for i in self.member[literal]:
-                    self.chosen[i] += 1
-                    queue.extend(-v for v in self.groups[i] if v != literal and value[v] >= 0)
-            if failed:
-                return False
-        return True
-
-    def undo(self, mark: int) -> None:
-        value, occurs, true, opened = self.value, self.occurs, self.true, self.open
-        while len(self.trail) > mark:
-            literal = self.trail.pop()
-            value[literal] = value[-literal] = 0
-            for i in occurs[literal]:
-                true[i] -= 1
-            for i in occurs[-literal]:
-                opened[i] += 1
-            if literal > 0:
-                for i in self.member[literal]:
-                    self.chosen[i] -= 1
-
     def branch(self, mark: int, variables: list[int]) -> Branch | None:
         """What follows from the literals since `mark`; None where there is no solution."""
-        held = tuple(self.trail[mark:])
+        held = tuple(self.state.trail[mark:])
         free, parts = self.split(variables)
         nodes = []
         for part, key in parts:
@@ -197,13 +131,13 @@ class _Compilation:
         variable = max(variables, key=self.rank.__getitem__)
         branches = []
         for literal in (variable, -variable):
-            mark = len(self.trail)
-            if self.assign([literal]):
-                value = self.value
+            mark = len(self.state.trail)
+            if self.state.assign([literal]):
+                value = self.state.value
                 branch = self.branch(mark, [v for v in variables if not value[v]])
                 if branch is not None:
                     branches.append(branch)
-            self.undo(mark)
+            self.state.undo(mark)
         if not branches:
             return -1
         self.circuit.nodes.append(branches)
@@ -221,17 +155,17 @@ class _Compilation:
             seen.add(start)
             part, key = [start], []
             for variable in part:  # grows while it is read
-                for i in self.occurs[variable] + self.occurs[-variable]:
-                    if self.true[i] or i in scopes:
+                for i in self.state.occurs[variable] + self.state.occurs[-variable]:
+                    if self.state.true[i] or i in scopes:
                         continue
                     scopes.add(i)
-                    if len(self.clauses[i]) > 2:
+                    if len(self.state.clauses[i]) > 2:
                         key.append(-1 - i)
-                    self.reach(self.clauses[i], seen, part)
-                for i in self.member[variable]:
-                    if not self.chosen[i] and -1 - i not in scopes:
+                    self.reach(self.state.clauses[i], seen, part)
+                for i in self.state.member[variable]:
+                    if not self.state.chosen[i] and -1 - i not in scopes:
                         scopes.add(-1 - i)
-                        self.reach(self.groups[i], seen, part)
+                        self.reach(self.state.groups[i], seen, part)
             if len(part) == 1 and not key:
                 free.append(start)
             else:
@@ -240,7 +174,7 @@ class _Compilation:
 
     def reach(self, literals: tuple[int, ...], seen: set[int], part: list[int]) -> None:
         """Take the unassigned variables of a clause or a group into a part."""
-        value = self.value
+        value = self.state.value
         for literal in literals:
             if not value[literal]:
                 variable = literal if literal > 0 else -literal

@@ -19,15 +19,44 @@ costs up to a tenth more."""
 def default_configuration(model: FeatureModel) -> dict[str, Value]:
     """What the defaults of the model say, valid or not."""
     found: dict[str, Value] = {}
+    _select(model.root, found)
+    return found
 
-    def select(feature: Feature) -> None:
-        default = feature.default
-        found[feature.name] = default if feature.typed and default is not None else True
-        for group in feature.groups:
+
+def _select(feature: Feature, found: dict[str, Value]) -> None:
+    """Select a feature, and what its defaults select below it, unless it is selected."""
+    if feature.name in found:
+        return
+    default = feature.default
+    found[feature.name] = default if feature.typed and default is not None else True
+    for group in feature.groups:
+        if not any(child.name in found for child in group.features):
             for child in default_children(feature, group):
-                select(child)
+                _select(child, found)
 
-    select(model.root)
+
+def wished(model: FeatureModel, choices: Given) -> dict[str, Value]:
+    """The default configuration with some choices changed, valid or not.
+
+    A feature that is chosen brings its ancestors, and ousts the other alternatives beside them.
+    """
+    found = default_configuration(model)
+    for name, value in choices.items():
+        if not chosen(value):
+            for feature in model.subtree(name):
+                found.pop(feature.name, None)
+            continue
+        feature = model.features[name]
+        while (place := model.places.get(feature.name)) is not None:
+            if place[1].kind == "alternative":
+                for other in place[1].features:
+                    if other is not feature:
+                        for ousted in model.subtree(other.name):
+                            found.pop(ousted.name, None)
+            _select(feature, found)
+            feature = place[0]
+        if value is not None and value is not True:
+            found[name] = value
     return found
 
 
