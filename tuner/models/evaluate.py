@@ -21,7 +21,7 @@ from tuner.models.problems import KINDS, Problem, final_answer, problems
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-CARD_PROBLEMS = 1600
+CARD_PROBLEMS = 800
 """How many problems of the split `verify` (seed 0) the card's accuracies are measured on."""
 
 SUBSET = 200
@@ -208,11 +208,13 @@ A completion is the answer, or working, `=` and the answer; what counts is the t
 
 One token per character, seed {seed}, {batch} problems a step, Muon for the matrices of the layers
 (learning rate {matrix_rate}), AdamW for the rest ({other_rate}), {warmup} steps of warm-up, then
-linear decay to zero; bfloat16 arithmetic; label smoothing {smoothing}, which leaves the models a
-tail of unlikely tokens, and of which the loss keeps a part that no model can learn away. All sizes
-saw the same problems. Afterwards the output layer is shifted so that the logarithm of the summed
-exponentials of the logits is about {level}: no probability changes, but repetition penalties, which
-divide logits, act as they do on large models instead of hardly at all.
+linear decay to zero; bfloat16 arithmetic. Label smoothing of {smoothing} leaves the models a tail
+of unlikely tokens, and the loss a part that no model can learn away. All sizes saw the same
+problems in the same order, the larger ones more of them.
+
+Afterwards the output layer is shifted so that the logarithm of the summed exponentials of the
+logits is about {level}. No probability changes, but repetition penalties, which divide logits, act
+as they do on large models instead of hardly at all.
 
 {sizes}
 
@@ -226,7 +228,8 @@ By kind, greedy:
 
 {kinds}
 
-By decoding, all kinds (sampling with `top_k` 50, the engine's default, unless said):
+By decoding, all kinds (sampling untruncated unless said: there are fewer tokens than the engine's
+default `top_k` of 50):
 
 {decodings}
 """

@@ -34,6 +34,9 @@ _IGNORED = -100
 _ROWS = 32
 """So many problems go through the model at once: more of them would overflow a core's cache."""
 
+STEPS = {"small": 1200, "base": 1800, "large": 2500}
+"""Steps by size: the larger a model, the longer its training pays, and the more it can learn."""
+
 _MIX = (*KINDS, "add", "word", "pick")
 """Kinds in training; those with arithmetic, which take the longest to learn, come twice."""
 
@@ -42,7 +45,7 @@ _MIX = (*KINDS, "add", "word", "pick")
 class Recipe:
     """What decides a training run besides the model's size."""
 
-    steps: int = 2500
+    steps: int
     batch: int = 64
     matrix_rate: float = 4e-3
     other_rate: float = 3e-3
@@ -216,15 +219,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", choices=(*SIZES, "all"), default="all")
     parser.add_argument("--out", type=Path, required=True, help="folder for the models")
     parser.add_argument("--seed", type=int, default=Recipe.seed)
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--steps", type=int, help=f"steps of every size; by default {STEPS}")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--compile", action="store_true", help="train 1.4 times as fast; needs a C++ compiler"
     )
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    recipe = Recipe(steps=given.steps, seed=given.seed)
     for name in SIZES if given.size == "all" else (given.size,):
+        recipe = Recipe(steps=given.steps or STEPS[name], seed=given.seed)
         model, trained = train(name, recipe, compiled=given.compile)
         level_logits(model, recipe)
         save(model, given.out / name, recipe, trained)
