@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     |(?P<text>'[^\r\n']*')
     |(?P<number>\d+(?:\.\d+)?[eE][+-]?\d+|\d*\.\d+|\d+)
     |(?P<comment>//[^\r\n]*|/\*.*?\*/)
-    |(?P<mark><=>|=>|==|<=|>=|!=|\.\.|[!&|<>+\-*/(){}\[\],.])
+    |(?P<mark><=>|=>|==|<=|>=|!=|\.\.|/(?!\*)|[!&|<>+\-*(){}\[\],.])
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
@@ -145,11 +145,12 @@ def _indent(source: Source, levels: list[str], blanks: str, start: int, out: lis
         levels.append(blanks)
         out.append(("indent", "a deeper line", start))
         return
+    seen = blanks + "".join(levels)
     while len(levels) > 1 and blanks != levels[-1]:
         levels.pop()
         out.append(("dedent", "the end of the block", start))
     if blanks != levels[-1]:
-        mixed = "\t" in blanks + "".join(levels) and " " in blanks + "".join(levels)
+        mixed = "\t" in seen and " " in seen
         why = "tabs and blanks are mixed" if mixed else "no line above starts a block there"
         raise source.error(start, f"the indentation fits no open block: {why}")
 

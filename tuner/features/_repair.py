@@ -30,7 +30,8 @@ def _select(feature: Feature, found: dict[str, Value]) -> None:
     default = feature.default
     found[feature.name] = default if feature.typed and default is not None else True
     for group in feature.groups:
-        if not any(child.name in found for child in group.features):
+        everyone = group.kind in ("mandatory", "optional")
+        if everyone or not any(child.name in found for child in group.features):
             for child in default_children(feature, group):
                 _select(child, found)
 

@@ -74,7 +74,10 @@ def _names(model: FeatureModel) -> Mapping[str, str]:
 def _feature(feature: Feature, names: Mapping[str, str], depth: int) -> Iterator[str]:
     yield from _comment(feature.comment, depth)
     typed = f"{feature.type} " if feature.typed else ""
-    attributes = [_attribute(key, value) for key, value in feature.attributes.items()]
+    values = dict(feature.attributes)
+    if names and feature.inert is not None:
+        values["inert"] = _condition(feature.inert, names).replace("'", "`")
+    attributes = [_attribute(key, value) for key, value in values.items()]
     attributes += [f"constraint {_condition(c, names)}" for c in feature.constraints]
     suffix = f" {{{', '.join(attributes)}}}" if attributes else ""
     yield "\t" * depth + typed + _name(names.get(feature.name, feature.name)) + suffix
