@@ -52,23 +52,28 @@ def generation_config(request):
 
 
 class Engine:
-    """transformers in this process, with an untrained model."""
+    """transformers in this process, with the built-in models, or untrained ones without them."""
 
     prompts = ("Sort: 3 1 2. Answer:", "12+34=46. 12+34=", "7")
 
-    def __init__(self, folder):
+    def __init__(self, untrained):
         from transformers import AutoTokenizer
 
-        self.folder, self.models = folder, {}
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self.untrained, self.models = untrained, {}
+        self.tokenizer = AutoTokenizer.from_pretrained(untrained, padding_side="left")
 
-    def model(self, dtype="float32", attn_implementation="sdpa"):
+    def model(self, model="builtin:small", dtype="float32", attn_implementation="sdpa"):
         from transformers import AutoModelForCausalLM
 
-        key = (dtype, attn_implementation)
+        from tuner.models import model_path
+
+        key = (model, dtype, attn_implementation)
         if key not in self.models:
+            folder = model_path(model)
             model = AutoModelForCausalLM.from_pretrained(
-                self.folder, dtype=dtype, attn_implementation=attn_implementation
+                folder if (folder / "model.safetensors").is_file() else self.untrained,
+                dtype=dtype,
+                attn_implementation=attn_implementation,
             ).eval()
             checkpoint = copy.deepcopy(model.generation_config)
             self.models[key] = SimpleNamespace(
@@ -87,10 +92,10 @@ class Engine:
         if "max_new_tokens" in request and request["max_new_tokens"] > 0:
             request["max_new_tokens"] = tokens
         extra = {}
-        if request.pop("assistant_model", None):
-            draft = SimpleNamespace(
-                model=copy.deepcopy(loaded.model), checkpoint=loaded.checkpoint, tokenizer=None
-            )
+        if name := request.pop("assistant_model", None):
+            draft = copy.copy(self.model(**{**(load or {}), "model": name}))
+            if draft.model is loaded.model:
+                draft.model = copy.deepcopy(draft.model)
             set_assistant(draft, request)
             extra["assistant_model"] = draft.model
         loaded.model.generation_config = effective_config(loaded, request)
@@ -145,7 +150,7 @@ class Rule:
 
 
 LOOKUP = {"prompt_lookup_num_tokens": 2}
-DRAFT = {"assistant_model": "draft"}
+DRAFT = {"assistant_model": "builtin:small"}
 FP8 = {"cache_implementation": "quantized", "cache_config.backend": "fp8"}
 ANY = r"."
 
@@ -361,8 +366,8 @@ def test_the_engine_runs_what_our_space_takes(rule, engine):
     space = here(rule.pins)
     accepted = {k: v for k, v in rule.accepted.items() if not only_one(space, k, v)}
     arguments = space.arguments(space.configuration(accepted))
-    load = {k: v for k, v in arguments.load.items() if k != "model"}
-    assert engine.run(arguments.request, load, arguments.harness["batch_size"]).numel() > 0
+    output = engine.run(arguments.request, arguments.load, arguments.harness["batch_size"])
+    assert output.numel() > 0
 
 
 # --- by the thousand ----------------------------------------------------------------------------
@@ -381,9 +386,8 @@ def test_configurations_run(space, engine, uniform):
     codes = space.sample(150, np.random.default_rng(1), uniform=uniform)
     for configuration in space.decode(codes):
         arguments = space.arguments(configuration)
-        load = {k: v for k, v in arguments.load.items() if k != "model"}
         try:
-            engine.run(arguments.request, load, arguments.harness["batch_size"])
+            engine.run(arguments.request, arguments.load, arguments.harness["batch_size"])
         except Exception as error:
             raise AssertionError(f"the engine refuses {configuration}") from error
 
@@ -410,8 +414,7 @@ def test_what_can_be_asked_for_runs(engine, pin):
     for configuration in space.decode(space.sample(6, np.random.default_rng(0))):
         arguments = space.arguments(configuration)
         assert name in arguments.request
-        load = {k: v for k, v in arguments.load.items() if k != "model"}
-        engine.run(arguments.request, load, arguments.harness["batch_size"])
+        engine.run(arguments.request, arguments.load, arguments.harness["batch_size"])
 
 
 # --- what the defaults and the inert choices mean -----------------------------------------------
