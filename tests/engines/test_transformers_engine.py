@@ -143,6 +143,29 @@ def test_a_model_loaded_before_is_not_loaded_again(engine, tiny_model):
     assert engine.pids == pids
 
 
+@pytest.mark.slow
+def test_models_used_long_ago_make_room_for_others(tmp_path):
+    import torch
+
+    from tuner.models.architecture import SIZES, build_model
+    from tuner.models.tokens import build_tokenizer
+
+    torch.manual_seed(0)
+    build_model(SIZES["large"]).save_pretrained(tmp_path / "0")  # 17 MB
+    build_tokenizer().save_pretrained(tmp_path / "0")
+    names = [str(tmp_path / f"{i}") for i in range(12)]
+    for name in names[1:]:
+        os.symlink(names[0], name)
+    limits = Limits(load_s=60, run_s=60, memory_bytes=750_000_000)  # torch itself takes 450
+    with TransformersEngine(limits=limits) as engine:
+        request = {"assistant_model": names[0]}
+        loads = [engine.apply(arguments(n, request, {"batch_size": 1}))["load_s"] for n in names]
+        assert engine.apply(arguments(names[11]))["load_s"] == loads[11]
+        assert engine.apply(arguments(names[0]))["load_s"] == loads[0]
+        assert engine.apply(arguments(names[1]))["load_s"] != loads[1]
+        assert engine.run(PROMPTS, seed=0)
+
+
 def test_ignored_arguments_are_reported_every_time(engine, tiny_model):
     for _ in range(2):
         texts(engine, tiny_model, {"temperature": 0.5})

@@ -73,6 +73,16 @@ def test_a_slow_configuration_answers_a_part_of_the_prompts_in_each_pass():
     assert measurement.metrics["accuracy"].n == len(measurement.scores) == answered
 
 
+def test_a_configuration_far_too_slow_is_run_once_and_suspect():
+    engine = ScriptedEngine({"a": {"request_s": 0.2}})
+    measurement = measure(engine, arguments(), task(), Protocol(max_seconds=0.3))
+    assert [call[0] for call in engine.calls] == ["apply", "run"]
+    assert measurement.validity == "suspect"
+    assert "warm-up had to be the measurement" in measurement.reasons[0]
+    assert measurement.metrics["mean_e2el_ms"].value == pytest.approx(400)
+    assert measurement.metrics["mean_e2el_ms"].low is None
+
+
 def test_the_interval_of_sampled_accuracy_is_over_prompts_not_repeats():
     right = {"a": {"answer": lambda prompt, seed: "yes" if int(prompt[1:]) < 9 else "no"}}
     few = measure(ScriptedEngine(right), arguments(), task(), QUICK)
@@ -105,7 +115,7 @@ def test_answers_that_are_all_empty_are_wrong_output():
     engine = ScriptedEngine({"a": {"answer": lambda prompt, seed: " "}})
     measurement = measure(engine, arguments(), task(), QUICK)
     assert measurement.failure.cause == "wrong_output"
-    assert "all 12 answers are empty" in measurement.failure.message
+    assert "all 48 answers are empty" in measurement.failure.message
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tuner.engines.transformers_watch import PeakMemory, WarningLog
 from tuner.measure.measurement import Cause
 
 _MEMORY_SHARE = 0.25
-"""Of the memory that is free: how much the models kept for later may take."""
+"""Of the memory that may still be used: how much the models kept for later may take."""
 
 _REFUSALS = (ValueError, TypeError, ImportError, NotImplementedError, OSError)
 
@@ -50,7 +50,8 @@ class Runner:
             self._kept_bytes = int(_MEMORY_SHARE * torch.cuda.mem_get_info()[0])
         else:
             memory_bytes = memory_bytes or free
-            self._kept_bytes = int(_MEMORY_SHARE * memory_bytes)
+            used = psutil.Process().memory_info().data
+            self._kept_bytes = int(_MEMORY_SHARE * max(0, memory_bytes - used))
         limit_memory(memory_bytes)
         self._options = {**options, "device": device}
 
@@ -60,6 +61,7 @@ class Runner:
         """Load, set, and return what is in force."""
         transformers_logging.warning_once.cache_clear()
         self._warnings.clear()
+        self._current = self._assistant = None
         unknown = set(harness) - {"batch_size", "threads"}
         if unknown:
             raise ValueError(f"unknown harness arguments: {', '.join(sorted(unknown))}")
@@ -71,7 +73,6 @@ class Runner:
         assistant = request.pop("assistant_model", None)
         self._current = self._model(load)
         config = effective_config(self._current, request)
-        self._assistant = None
         if assistant is not None:
             self._assistant = self._model({**load, "model": assistant})
             set_assistant(self._assistant, request)
@@ -131,17 +132,14 @@ class Runner:
         return self._models[key]
 
     def _make_room(self) -> None:
-        """Drop the models used longest ago until the rest fits into its share of memory."""
+        """Drop the models used longest ago, but not the one in force, until the rest may stay."""
         dropped = False
-        while sum(m.n_bytes for m in self._models.values()) > self._kept_bytes:
-            key, model = next(iter(self._models.items()))
-            if model is self._current and len(self._models) > 1:
-                self._models.move_to_end(key)
-                continue
+        for key in [key for key, model in self._models.items() if model is not self._current]:
+            if sum(model.n_bytes for model in self._models.values()) <= self._kept_bytes:
+                break
             del self._models[key]
             dropped = True
         if dropped:
-            self._current = self._assistant = None
             gc.collect()
             if self._options["device"] == "cuda":
                 torch.cuda.empty_cache()

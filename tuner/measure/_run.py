@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import statistics
 import time
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _OVERRUN = 1.5
 """Passes short of `min_repeats` may take this many times `max_seconds`."""
+
+_TOO_SLOW = 0.5
+"""A warm-up that takes this share of `max_seconds` is all that is run."""
 
 
 class Run:
@@ -48,6 +52,8 @@ class Run:
         self._setup_s = 0.0
         self._passes_s = 0.0
         self._settings: dict[str, Any] = {}
+        self._warm: Pass | None = None
+        self._doubts: list[str] = []
         self._next = 0
         self._half: Pass | None = None
         self._halves: tuple[int, int] | None = None
@@ -59,11 +65,13 @@ class Run:
         try:
             self._progress("loading")
             self._settings = dict(self._engine.apply(self._arguments))
+            self._settings["load_average"] = round(os.getloadavg()[0], 2)
             self._meter = meter_of(self._engine, self._protocol)
             self._idle_watts = idle_watts(self._engine, self._protocol, self._progress)
             self._progress("warm-up")
             warm = time.monotonic()
-            warm_up(self._engine, self._task, warmup_s, self._rng.getrandbits(31))
+            seed = self._rng.getrandbits(31)
+            self._warm = warm_up(self._engine, self._meter, self._task, warmup_s, seed)
         finally:
             self._setup_s += time.monotonic() - began
         return time.monotonic() - warm
@@ -71,6 +79,10 @@ class Run:
     def repeat(self, used_s: float) -> None:
         """Make passes by the rules of the protocol, `used_s` of its time being gone."""
         protocol, size = self._protocol, len(self._task)
+        if used_s > _TOO_SLOW * protocol.max_seconds and self._warm is not None:
+            self.passes.append(self._warm)  # better than to overrun once more
+            self._doubts.append("one batch took so long that its warm-up had to be the measurement")
+            return
         limit_s: float | None = (protocol.max_seconds - used_s) / protocol.min_repeats
         for n in range(protocol.max_repeats):
             self._progress(f"repeat {n + 1} of at most {protocol.max_repeats}")
@@ -121,6 +133,10 @@ class Run:
     def result(self) -> Measurement:
         """What the passes gave."""
         assert self._meter is not None
+        completions = [completion for one in self.passes for completion in one.completions]
+        if not any(completion.text.strip() for completion in completions):
+            words = f"all {len(completions)} answers are empty"
+            return self.failed(EngineFailure("wrong_output", words))
         meter, readings = self._meter, [one.reading for one in self.passes]
         metrics = metrics_of(self.passes, meter.source, self._idle_watts)
         validity, reasons = check(
@@ -131,6 +147,7 @@ class Run:
             n_prompts=len(self._task),
             arguments=self._arguments,
             settings=self._settings,
+            doubts=self._doubts,
         )
         energy = EnergyProvenance(
             energy_source=meter.source,

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tuner.measure.engine import Completion, Engine, EngineFailure
+from tuner.measure.engine import Engine
 from tuner.measure.meters import Meter, best_meter, cpu_seconds
 from tuner.measure.metrics import Pass
 from tuner.measure.protocol import Protocol
@@ -71,17 +71,17 @@ def idle_watts(engine: Engine, protocol: Protocol, progress: Progress) -> float 
     return gauge.idle_watts
 
 
-def warm_up(engine: Engine, task: Task, seconds: float, seed: int) -> None:
-    """Run the first batch until it no longer gets faster, or for so long; at least once."""
+def warm_up(engine: Engine, meter: Meter, task: Task, seconds: float, seed: int) -> Pass:
+    """Run the first batch until it no longer gets faster, or for so long; return the last run."""
     began = time.perf_counter()
     before = float("inf")
     for i in itertools.count():
-        start = time.perf_counter()
-        engine.run(task.texts, seed=seed + i, seconds=0.0)
-        took = time.perf_counter() - start
+        one = run_pass(engine, meter, task, range(len(task)), seed=seed + i, seconds=0.0)
+        took = one.reading.seconds
         if took >= _SETTLED * before or time.perf_counter() - began >= seconds:
-            return
+            return one
         before = took
+    raise AssertionError
 
 
 def run_pass(
@@ -102,7 +102,6 @@ def run_pass(
     finally:
         reading = meter.stop()
     cpu_s = cpu_seconds(engine.pids) - cpu_before
-    _check_output(completions)
     return Pass(
         indices=tuple(indices[: len(completions)]),
         completions=tuple(completions),
@@ -111,12 +110,3 @@ def run_pass(
         cpu_s=cpu_s,
         peak_memory_bytes=engine.peak_memory_bytes,
     )
-
-
-def _check_output(completions: Sequence[Completion]) -> None:
-    if not any(completion.text.strip() for completion in completions):
-        tokens = sum(completion.n_output_tokens for completion in completions)
-        raise EngineFailure(
-            "wrong_output",
-            f"all {len(completions)} answers are empty ({tokens} tokens, none of them text)",
-        )

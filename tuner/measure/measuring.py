@@ -37,7 +37,7 @@ def measure(
     protocol = protocol or Protocol()
     run = Run(engine, arguments, task, protocol, random.Random(seed), on_progress)
     try:
-        run.repeat(used_s=run.set_up(protocol.warmup_seconds))
+        run.repeat(used_s=run.set_up(min(protocol.warmup_seconds, protocol.max_seconds / 4)))
     except EngineFailure as failure:
         return run.failed(failure)
     return run.result()

@@ -15,7 +15,7 @@ class Protocol:
 
     Attributes:
         max_seconds: for warm-up and repeats together, loading not included; overrun by at most
-            one batch for each repeat.
+            one batch for each repeat. Where the warm-up takes half of it, that is all.
         warmup_seconds: warm-up ends when batches no longer get faster, or after this long.
         min_repeats: so many passes at least.
         max_repeats: so many passes at most.

@@ -27,12 +27,14 @@ def check(
     n_prompts: int,
     arguments: Arguments,
     settings: Mapping[str, Any],
+    doubts: Sequence[str] = (),
 ) -> tuple[Validity, tuple[str, ...]]:
     """Whether a measurement is `valid`, or `suspect` or `invalid` and why."""
     wrong = tuple(_contradictions(passes))
     if wrong:
         return "invalid", wrong
     doubts = (
+        *doubts,
         *_coverage(passes, n_prompts),
         *_noise(metrics, protocol),
         *_energy(passes, meter, protocol),
