@@ -6,6 +6,10 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli import space
+from tuner.cli.compare import compare
+from tuner.cli.doctor import doctor
+from tuner.cli.replay import replay
 from tuner.cli.run import run
 
 app = typer.Typer(
@@ -37,3 +41,7 @@ def _root(
 
 
 app.command("run")(run)
+app.command("doctor")(doctor)
+app.command("replay")(replay)
+app.command("compare")(compare)
+app.add_typer(space.app, name="space")
