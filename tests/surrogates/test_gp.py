@@ -1,0 +1,166 @@
+"""The process is the textbook's, only faster."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tuner.space import Parameter, TableSpace
+from tuner.surrogates import Feasibility, Objective, Surrogate
+from tuner.surrogates._distance import DistanceTables
+from tuner.surrogates._gp import NOISE_PRIOR, _negative_log_posterior, fit_gp, matern
+from tuner.surrogates._outcome import Outcome
+
+
+@pytest.fixture(scope="module")
+def space():
+    rng = np.random.default_rng(0)
+    n = 120
+    return TableSpace(
+        {
+            "model": rng.choice(["s", "m", "l"], n).tolist(),
+            "batch": rng.choice([1, 2, 4, 8, 16], n).tolist(),
+            "beams": rng.integers(1, 7, n).tolist(),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(space):
+    codes = space.rows_[:25]
+    distances = DistanceTables.of(space.parameters, range(3))
+    y = torch.tensor(np.random.default_rng(1).normal(size=25))
+    known = torch.full((25,), 0.01, dtype=torch.float64)
+    return fit_gp(distances, distances.places(codes), y, known), codes, y, known
+
+
+def test_the_written_gradient_is_the_gradient(fitted):
+    gp, _, y, known = fitted
+    pairs = gp.distances.pairs(gp.places)
+    triangle = tuple(torch.triu_indices(25, 25, 1))
+    hyper = gp.hyper + 0.2 * torch.randn(8, generator=torch.Generator().manual_seed(0))
+
+    def loss(vector):
+        return _negative_log_posterior(vector, pairs, triangle, y, known)
+
+    steps = 1e-5 * torch.eye(8, dtype=torch.float64)
+    numeric = [(loss(hyper + s)[0] - loss(hyper - s)[0]) / 2e-5 for s in steps]
+    assert loss(hyper)[1].tolist() == pytest.approx(numeric, rel=1e-4, abs=1e-5)
+
+
+def test_predictions_are_those_of_the_dense_formula(space, fitted):
+    gp, codes, y, known = fitted
+    d = 3
+    w, inverse, s = gp.hyper[:d].exp(), (-2 * gp.hyper[d : 2 * d]).exp(), gp.hyper[-2].exp()
+
+    def kernel(a, b):
+        total, squared = torch.zeros(len(a), len(b)), torch.zeros(len(a), len(b))
+        total, squared = total.double(), squared.double()
+        for j, p in enumerate(space.parameters):
+            if p.kind == "ordered":
+                x = torch.tensor(p.positions)
+                distance = ((x[a[:, j]][:, None] - x[b[:, j]][None]) ** 2).double()
+            else:
+                distance = torch.tensor(a[:, j][:, None] != b[:, j][None]).double()
+            total += w[j] * matern(distance * inverse[j])
+            squared += distance * inverse[j] * 4 / d
+        return total + s * matern(squared)
+
+    new = space.rows_[25:60]
+    K = kernel(codes, codes) + torch.diag(known + gp.noise + 1e-6)
+    cross = kernel(new, codes)
+    mean, variance = gp.predict(gp.distances.places(new))
+    torch.testing.assert_close(mean, cross @ torch.linalg.solve(K, y), rtol=1e-5, atol=1e-6)
+    dense = kernel(new, new) - cross @ torch.linalg.solve(K, cross.T)
+    torch.testing.assert_close(variance, dense.diagonal(), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(gp.joint(gp.distances.places(new))[1], dense, rtol=1e-5, atol=1e-6)
+
+
+def test_products_of_one_factor_per_parameter_are_learned_from_few_points(space):
+    values = np.array(
+        [
+            {"s": 1.0, "m": 3.0, "l": 9.0}[c["model"]] * c["batch"] ** -0.7 * 1.2 ** c["beams"]
+            for c in space.decode(space.rows_)
+        ]
+    )[:, None]
+    learn = np.random.default_rng(0).permutation(len(space))[:20]
+    surrogate = Surrogate.fit(
+        space, space.rows_[learn], values[learn], None, [Objective("e", "min")]
+    )
+    prediction = surrogate.predict(space.rows_)
+    error = abs(np.log(prediction.mean / values))
+    assert np.median(error) < 0.1
+    assert (prediction.mean > 0).all()
+    assert (prediction.sd >= 0).all()
+
+
+def test_a_parameter_makes_no_difference_to_what_it_cannot_affect(space):
+    batch = next(j for j, p in enumerate(space.parameters) if p.name == "batch")
+    told = tuple(
+        Parameter(**{**p.__dict__, "affects": frozenset({"energy"})}) if j == batch else p
+        for j, p in enumerate(space.parameters)
+    )
+
+    class Told(TableSpace):
+        @property
+        def parameters(self):
+            return told
+
+    rng = np.random.default_rng(0)
+    known = Told({p.name: [c[p.name] for c in space.decode(space.rows_)] for p in told})
+    objectives = [Objective("j", "min", kind="energy"), Objective("a", "max", kind="accuracy")]
+    codes = known.rows_[:30]
+    surrogate = Surrogate.fit(known, codes, rng.random((30, 2)) + 0.1, None, objectives)
+    one, other = codes[:1].copy(), codes[:1].copy()
+    other[0, batch] = (one[0, batch] + 1) % 5
+    a, b = surrogate.predict(one), surrogate.predict(other)
+    assert a.mean[0, 1] == b.mean[0, 1]
+    assert a.mean[0, 0] != b.mean[0, 0]
+
+
+def test_an_inactive_parameter_does_not_separate_configurations():
+    parameter = Parameter("top_k", "ordered", (1, 2, 3), (0.0, 0.5, 1.0))
+    table = DistanceTables.of([parameter], [0])
+    places = table.places(np.array([[-1], [-1], [0], [2]], dtype=np.int32))
+    assert table.pairs(places)[0].tolist() == [0, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("scale", ["log", "logit", "linear"])
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_outcomes_come_back_in_their_unit(scale, direction):
+    values = np.array([0.1, 0.3, 0.2, 0.9, 0.5])
+    outcome = Outcome.of(values, Objective("x", direction, scale))
+    back = outcome.natural(outcome.standardise(values))
+    assert back == pytest.approx(values)
+    order = np.argsort(outcome.standardise(values))
+    assert values[order].tolist() == sorted(values, reverse=direction == "max")
+
+
+def test_one_absurd_value_does_not_flatten_the_rest():
+    values = np.append(np.linspace(1.0, 3.0, 20), 1e6)
+    standardised = Outcome.of(values, Objective("x", "min")).standardise(values)
+    assert np.ptp(standardised[:20]) > 0.7
+
+
+def test_more_repeats_mean_less_doubt(space):
+    codes, values = space.rows_[:20], np.random.default_rng(0).random((20, 1)) + 1
+    objective = [Objective("x", "min", "linear")]
+    sharp = Surrogate.fit(space, codes, values, np.full((20, 1), 0.01), objective)
+    vague = Surrogate.fit(space, codes, values, np.full((20, 1), 0.5), objective)
+    assert sharp.predict(codes).sd.mean() < vague.predict(codes).sd.mean()
+    assert sharp.processes[0].noise < np.exp(NOISE_PRIOR[0] + 3 * NOISE_PRIOR[1])
+
+
+def test_what_always_fails_is_learned_by_cause(space):
+    batch = next(j for j, p in enumerate(space.parameters) if p.name == "batch")
+    big = space.rows_[:, batch] >= 3
+    learn = np.arange(0, len(space), 3)
+    worked = space.rows_[learn][~big[learn]]
+    failed = space.rows_[learn][big[learn]]
+    model = Feasibility.fit(space, worked, failed, ["out_of_memory"] * len(failed))
+    chance = model.probability(space.rows_).numpy()
+    assert chance[big].max() < 0.3
+    assert chance[~big].min() > 0.7
+    nothing = Feasibility.fit(space, worked, failed[:0], [])
+    assert nothing.probability(space.rows_).min() == 1.0
