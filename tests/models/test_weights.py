@@ -142,6 +142,7 @@ def test_accuracy_falls_with_temperature():
     assert abs(cool - rate("base")) < 0.05
 
 
+@pytest.mark.slow
 def test_truncating_the_tail_restores_what_sampling_loses():
     untruncated = rate("base", sampled(temperature=1.0, top_k=0))
     assert rate("base", sampled(temperature=1.0, top_k=0, top_p=0.9)) > untruncated + 0.1
@@ -229,7 +230,7 @@ def test_without_a_cache_every_token_is_computed_again():
 
 
 def test_larger_batches_need_fewer_passes_and_so_read_the_weights_less_often():
-    passes = [work("base", PROMPTS, batch, **EXACTLY)[1] for batch in (1, 4, 8)]
+    passes = [work("small", PROMPTS, batch, **EXACTLY)[1] for batch in (1, 4, 8)]
     assert passes == [8 * 20, 2 * 20, 20]
 
 
@@ -239,6 +240,7 @@ def test_each_new_token_is_a_pass_and_answers_stop_early():
     assert 6 < longest < 40
 
 
+@pytest.mark.slow
 def test_prompt_lookup_needs_fewer_passes_where_answers_repeat_the_prompt():
     repeats = [p.prompt for p in problems("tune", 0, 8, ("repeat",))]
     plain = work("base", repeats, 1)[1]
