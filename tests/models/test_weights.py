@@ -27,7 +27,7 @@ from tuner.models.evaluate import (
 )
 
 WEIGHTS = model_path("small").parent
-ASKED = problems("tune", 0, 160)
+ASKED = problems("tune", 0, 96)
 
 
 @cache
@@ -270,7 +270,7 @@ def test_as_many_threads_work_as_are_asked_for(threads):
     def seconds():
         return {t.id: t.user_time for t in process.threads()}
 
-    # One pass over 160 whole prompts is enough work to share.
+    # One pass over 96 whole prompts is enough work to share.
     before = seconds()
     for _ in range(3):
         complete(*loaded("base"), [p.prompt for p in ASKED], max_new_tokens=2)
