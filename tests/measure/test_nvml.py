@@ -208,3 +208,24 @@ def test_the_probe_tells_what_works(driver):
     low, high = best_meter(lambda: (), "cuda").power_limits()
     assert (low, high) == (0, pytest.approx(770))
     assert math.isfinite(high)
+
+
+def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
+    from scripted_engine import ScriptedEngine, arguments, task
+
+    from tuner.measure import Protocol, measure
+
+    driver.board(tick_ms=5.0)
+    engine = ScriptedEngine({"a": {"settings": {"gpus": ["GPU-aaaa"]}, "request_s": 0.01}})
+    engine.device = "cuda"
+    protocol = Protocol(idle_seconds=0.1, max_repeats=3, max_quantisation_rel=0.5)
+    told = []
+    measurement = measure(engine, arguments(), task(), protocol, on_progress=told.append)
+    assert "idle power" in told
+    metrics = measurement.metrics
+    assert measurement.energy.energy_source == "nvml_counter"
+    assert measurement.energy.energy_scope == "gpu:GPU-aaaa"
+    assert metrics["energy_j"].source == metrics["energy_net_j"].source == "nvml_counter"
+    assert metrics["avg_power_w"].value == pytest.approx(300, rel=0.2)
+    assert abs(metrics["energy_net_j"].value) < 0.3 * metrics["energy_j"].value
+    assert measurement.validity == "valid"
