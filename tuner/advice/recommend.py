@@ -145,14 +145,21 @@ def _comparison(objective: Objective, measurement: Measurement, default: Measure
 def _change(
     objective: Objective, measurement: Measurement, default: Measurement
 ) -> tuple[float | None, float | None, float | None]:
-    """Relative change with its interval; accuracies are paired by prompt, the rest by round."""
+    """Relative change with its interval: accuracies paired by prompt, the rest by round.
+
+    Scores stand in the task's order, so that those of a configuration that had no time for every
+    prompt pair with the first ones of another.
+    """
     mine, theirs = measurement.metrics[objective.metric], default.metrics[objective.metric]
     if theirs.value == 0:
         return None, None, None
-    paired_prompts = len(measurement.scores) == len(default.scores) > 1
-    if objective.kind == "accuracy" and paired_prompts:
-        difference = accuracy_difference(measurement.scores, default.scores)
-        return tuple(d / theirs.value for d in difference)  # type: ignore[return-value]
+    shared = min(len(measurement.scores), len(default.scores))
+    if objective.kind == "accuracy" and shared > 1:
+        mean = sum(default.scores[:shared]) / shared
+        if mean == 0:
+            return None, None, None
+        difference = accuracy_difference(measurement.scores[:shared], default.scores[:shared])
+        return tuple(d / mean for d in difference)  # type: ignore[return-value]
     if _paired(mine, theirs):
         ratio = compare(mine, theirs)
         return ratio.value - 1, ratio.low - 1, ratio.high - 1
