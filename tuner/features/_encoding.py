@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 
 from tuner.features._cnf import DEFINITION, Cnf, Formula, conjunction, disjunction, negation
 from tuner.features._expression import (
@@ -72,7 +73,7 @@ class Encoding:
     def __post_init__(self) -> None:
         self._diagrams = Diagrams(Compiler(self.model, Vocabulary()))
         self._of: dict[str, list[int]] = {}  # for each typed feature the class of each value
-        self._cached: dict[int, int | bool] = {}  # literals of nodes of diagrams
+        self._cached: dict[int, int] = {}  # literals of nodes of diagrams
         for name in self.model.features:
             self.selected[name] = self.cnf.variable()
         constraints = list(self.model.all_constraints)
@@ -212,45 +213,61 @@ class Encoding:
             if len(yes) <= len(no):
                 return disjunction(yes)
             return conjunction([-literal for literal in no])
-        if any(not self._shallow(child) for child in inner):
-            self._define_below(node)
-        return conjunction(
-            [
-                disjunction([-literal, self._child(child, positive=positive)])
-                for literal, child in branches
-            ]
-        )
-
-    def _child(self, node: int, *, positive: bool) -> Formula:
-        """A node under another one: its own literal where it has one."""
-        if node in self._cached:
-            return self._cached[node] if positive else negation(self._cached[node])
-        return self._diagram(node, positive=positive)
+        if all(self._shallow(child) for child in inner):
+            return conjunction(
+                [
+                    disjunction([-literal, self._diagram(child, positive=positive)])
+                    for literal, child in branches
+                ]
+            )
+        if node not in self._cached:
+            self._cached[node] = self._reached(node)
+        return self._cached[node] if positive else -self._cached[node]
 
     def _shallow(self, node: int) -> bool:
         return all(child in (FALSE, TRUE) for child in self._diagrams.nodes[node][1])
 
-    def _define_below(self, root: int) -> None:
-        """Give every node below this one a literal that is equivalent to it."""
-        reached, stack = set[int](), [root]
+    def _reached(self, root: int) -> int:
+        """A literal that is equivalent to a diagram of many levels.
+
+        At each level exactly one node is reached: what is reached leads on to the next level, and
+        no other node may be. Choices from the top down then leave nothing open about what they
+        have passed.
+        """
+        levels = self._levels(root)
+        above = {root: 0}  # the nodes that may be reached, and their variables; 0: it is
+        for feature in levels:
+            edges: dict[int, list[tuple[int, ...]]] = {}
+            for node, variable in above.items():
+                came = (-variable,) if variable else ()
+                if self._diagrams.nodes[node][0] != feature:
+                    edges.setdefault(node, []).append(came)
+                    continue
+                for branch, child in self._merged(node):
+                    edges.setdefault(child, []).append((*came, -branch))
+            below = {node: self.cnf.variable() for node in edges}
+            for node, ways in edges.items():
+                for way in ways:
+                    self.cnf.add((*way, below[node]))
+            self.cnf.at_most_one.append((tuple(below.values()), DEFINITION))
+            above = below
+        return above[TRUE]
+
+    def _levels(self, root: int) -> list[str]:
+        """The features of a diagram, in the order in which it branches on them."""
+        order: TopologicalSorter[str] = TopologicalSorter()
+        reached, stack = {root}, [root]
         while stack:
-            for child in self._diagrams.nodes[stack.pop()][1]:
-                if child not in (FALSE, TRUE) and child not in reached:
+            name, children = self._diagrams.nodes[stack.pop()]
+            order.add(name)
+            for child in children:
+                if child in (FALSE, TRUE):
+                    continue
+                order.add(self._diagrams.nodes[child][0], name)
+                if child not in reached:
                     reached.add(child)
                     stack.append(child)
-        for node in sorted(reached):  # children were made before their parents
-            if node not in self._cached:
-                self._cached[node] = self._defined(node)
-
-    def _defined(self, node: int) -> int | bool:
-        if self._shallow(node):
-            return self.cnf.literal(self._diagram(node, positive=True))
-        literal = self.cnf.variable()
-        for branch, child in self._merged(node):
-            below = self._child(child, positive=True)
-            self.cnf.require(disjunction([-branch, -literal, below]), DEFINITION)
-            self.cnf.require(disjunction([-branch, literal, negation(below)]), DEFINITION)
-        return literal
+        return list(order.static_order())
 
     def _merged(self, node: int) -> list[tuple[int, int]]:
         """The branches of a node as pairs of a literal and a child, exactly one of which holds."""
