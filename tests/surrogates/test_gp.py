@@ -9,7 +9,7 @@ import torch
 from tuner.space import Parameter, TableSpace
 from tuner.surrogates import Feasibility, Objective, Surrogate
 from tuner.surrogates._distance import DistanceTables
-from tuner.surrogates._gp import NOISE_PRIOR, _negative_log_posterior, fit_gp, matern
+from tuner.surrogates._gp import NOISE_PRIOR, _Lookup, _negative_log_posterior, fit_gp, matern
 from tuner.surrogates._outcome import Outcome
 
 
@@ -37,12 +37,11 @@ def fitted(space):
 
 def test_the_written_gradient_is_the_gradient(fitted):
     gp, _, y, known = fitted
-    pairs = gp.distances.pairs(gp.places)
-    triangle = tuple(torch.triu_indices(25, 25, 1))
+    lookup = _Lookup.of_rows(gp.distances, gp.places)
     hyper = gp.hyper + 0.2 * torch.randn(8, generator=torch.Generator().manual_seed(0))
 
     def loss(vector):
-        return _negative_log_posterior(vector, pairs, triangle, y, known)
+        return _negative_log_posterior(vector, lookup, y, known)
 
     steps = 1e-5 * torch.eye(8, dtype=torch.float64)
     numeric = [(loss(hyper + s)[0] - loss(hyper - s)[0]) / 2e-5 for s in steps]
@@ -123,7 +122,12 @@ def test_an_inactive_parameter_does_not_separate_configurations():
     parameter = Parameter("top_k", "ordered", (1, 2, 3), (0.0, 0.5, 1.0))
     table = DistanceTables.of([parameter], [0])
     places = table.places(np.array([[-1], [-1], [0], [2]], dtype=np.int32))
-    assert table.pairs(places)[0].tolist() == [0, 1, 1, 1, 1, 1]
+    assert table.to_values(places)[0][places[:, 0]].tolist() == [
+        [0, 0, 1, 1],
+        [0, 0, 1, 1],
+        [1, 1, 0, 1],
+        [1, 1, 1, 0],
+    ]
 
 
 @pytest.mark.parametrize("scale", ["log", "logit", "linear"])

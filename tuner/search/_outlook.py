@@ -64,7 +64,13 @@ class Outlook:
         if not len(self.codes):
             return 0.0
         best = float(self.scores[0]) / max(self.volume, 1e-12)
-        codes = self.codes[:SAMPLED]
+        with one_thread():
+            sampled = self._samples(self.codes[:SAMPLED], seed)
+        shares = gains(sampled, self.front, self.reference) / max(self.volume, 1e-12)
+        return max(best, float(np.quantile(shares, LIKELY)))
+
+    def _samples(self, codes: Codes, seed: int) -> Floats:
+        """Joint samples of the objectives at N configurations, `SAMPLES x N x m`."""
         generator = torch.Generator().manual_seed(seed)
         draws = []
         for gp in self.surrogate.processes:
@@ -73,9 +79,7 @@ class Outlook:
             root = vectors * values.clamp_min(0.0).sqrt()
             noise = torch.randn(SAMPLES, len(values), generator=generator, dtype=torch.float64)
             draws.append(mean + noise @ root.T)
-        sampled = torch.stack(draws, 2).numpy()
-        shares = gains(sampled, self.front, self.reference) / max(self.volume, 1e-12)
-        return max(best, float(np.quantile(shares, LIKELY)))
+        return torch.stack(draws, 2).numpy()
 
 
 def look(space: Space, objectives: Sequence[Objective], history: History, seed: int) -> Outlook:

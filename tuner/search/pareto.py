@@ -14,6 +14,9 @@ from tuner.surrogates.objective import Objective, to_scale
 
 Floats = npt.NDArray[np.float64]
 
+SMALL = 400
+"""Up to so many points all pairs are compared at once."""
+
 
 def non_dominated(values: Floats, objectives: Sequence[Objective]) -> npt.NDArray[np.bool_]:
     """Which rows of `n x m` no other row beats: as good in all and better in one.
@@ -27,6 +30,10 @@ def non_dominated(values: Floats, objectives: Sequence[Objective]) -> npt.NDArra
 def minimal(points: Floats) -> npt.NDArray[np.bool_]:
     """Which of the points `n x m` are non-dominated when all objectives are minimised."""
     keep = np.asarray(np.isfinite(points).all(axis=1))
+    if len(points) <= SMALL:
+        no_worse = (points[:, None] <= points[None]).all(axis=2)
+        better = np.asarray(no_worse & ~no_worse.T)
+        return np.asarray(keep & ~better[keep].any(axis=0))
     for i in np.argsort(points.sum(1)):
         if keep[i]:
             beaten = (points >= points[i]).all(axis=1) & (points > points[i]).any(axis=1)
@@ -42,6 +49,10 @@ def hypervolume(points: Floats, reference: Floats) -> float:
     points = points[minimal(points)]
     if not len(points):
         return 0.0
+    if len(reference) == 2:
+        points = points[np.argsort(points[:, 0])]
+        heights = np.append(reference[1], points[:-1, 1]) - points[:, 1]
+        return float(((reference[0] - points[:, 0]) * np.maximum(heights, 0.0)).sum())
     floor = points.min(0)
     lower, upper = free_boxes(points, reference)
     free = np.prod(upper - np.maximum(lower, floor), axis=1).sum()

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import optuna
 
 BLANK = ""
+COMPARED = 2_000
+"""Rows of a long table among which a changed configuration is looked for."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,14 @@ class TableSpace:
     def mutate(self, codes: Codes, rng: np.random.Generator, *, changes: int = 1) -> Codes:
         """For each row another one whose number of different cells is nearest to `changes`."""
         out = codes.copy()
+        rows = self.rows_
+        if len(rows) > COMPARED:
+            rows = rows[rng.choice(len(rows), COMPARED, replace=False)]
         for i, code in enumerate(codes):
-            differences = (self.rows_ != code).sum(1)
+            differences = (rows != code).sum(1)
             distance = np.where(differences > 0, abs(differences - changes), np.iinfo(int).max)
-            if len(self) > 1:
-                out[i] = self.rows_[rng.choice(np.flatnonzero(distance == distance.min()))]
+            if differences.any():
+                out[i] = rows[rng.choice(np.flatnonzero(distance == distance.min()))]
         return out
 
     def neighbours(self, code: Codes) -> Codes:

@@ -46,13 +46,6 @@ class DistanceTables:
         """Row of each code in its table, `n x d`."""
         return torch.as_tensor(codes[:, list(self.columns)].astype(np.int64) + 1)
 
-    def pairs(self, places: Tensor) -> Tensor:
-        """Squared distances of all pairs `i < j` of n rows, `d x n (n - 1) / 2`."""
-        i, j = torch.triu_indices(len(places), len(places), 1)
-        return torch.stack(
-            [t[places[i, k], places[j, k]] for k, t in enumerate(self.tables)]
-        ).reshape(len(self.tables), len(i))
-
     def to_values(self, places: Tensor) -> list[Tensor]:
         """Squared distances of n rows to every value of each parameter: d matrices `V_k x n`."""
         return [t[:, places[:, k]] for k, t in enumerate(self.tables)]

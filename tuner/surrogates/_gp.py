@@ -11,7 +11,10 @@ comparable as parameters are added (Hvarfner et al. 2024, "Vanilla Bayesian opti
 great in high dimensions"). Hyperparameters are at the maximum of the posterior; the gradient is
 written out, because that is several times faster than differentiating through the graph.
 
-Notation: n rows, d parameters, P = n (n - 1) / 2 pairs, V values of all parameters.
+Domains are finite, so kernels of single parameters are computed between values, not between
+rows, and spread by lookup: their cost does not grow with the square of the measurements.
+
+Notation: n rows, d parameters, V values of all parameters together.
 """
 
 from __future__ import annotations
@@ -66,15 +69,7 @@ class GP:
 
     def cross(self, places: Tensor) -> Tensor:
         """Covariance of N new rows with the measured ones, `N x n`."""
-        d = len(self.distances.columns)
-        w, inverse, s, _ = _unpack(self.hyper, d)
-        squared = self.distances.to_values(self.places)
-        single = [w[k] * matern(squared[k] * inverse[k]) for k in range(d)]
-        joint = [(4 / d) * inverse[k] * squared[k] for k in range(d)]
-        bags = places + self.distances.offsets
-        return embedding_bag(bags, torch.cat(single), mode="sum") + s * matern(
-            embedding_bag(bags, torch.cat(joint), mode="sum")
-        )
+        return _covariance(self.hyper, self.distances, places, self.places)
 
     def predict(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the objective itself (no noise) at N rows, length N each."""
@@ -85,10 +80,9 @@ class GP:
 
     def joint(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (N) and covariance `N x N` of the objective at N rows."""
-        d = len(self.distances.columns)
         cross = self.cross(places)
         half = torch.linalg.solve_triangular(self.chol, cross.T, upper=False)
-        prior = _covariance(self.hyper, self.distances.pairs(places), len(places), d)
+        prior = _covariance(self.hyper, self.distances, places, places)
         return cross @ self.alpha, prior - half.T @ half
 
     @property
@@ -99,8 +93,7 @@ class GP:
 
     def with_data(self, places: Tensor, y: Tensor, known_noise: Tensor) -> GP:
         """The same hyperparameters on other data: fantasies, or leaving some out."""
-        d = len(self.distances.columns)
-        covariance = _covariance(self.hyper, self.distances.pairs(places), len(places), d)
+        covariance = _covariance(self.hyper, self.distances, places, places)
         covariance.diagonal().add_(self.noise + JITTER + known_noise)
         chol = safe_cholesky(covariance)
         alpha = torch.cholesky_solve(y[:, None], chol)[:, 0]
@@ -120,17 +113,11 @@ def fit_gp(distances: DistanceTables, places: Tensor, y: Tensor, known_noise: Te
     from scipy.optimize import minimize
 
     d = len(distances.columns)
-    pairs = distances.pairs(places)
-    rows, columns = torch.triu_indices(len(y), len(y), 1)
-    start = torch.tensor(
-        [-math.log(max(d, 1))] * d + [LENGTH_PRIOR[0]] * d + [JOINT_PRIOR[0], NOISE_PRIOR[0]],
-        dtype=torch.float64,
-    )
+    lookup = _Lookup.of_rows(distances, places)
+    start, _ = _prior(d)
 
     def loss(vector: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _negative_log_posterior(
-            torch.from_numpy(vector), pairs, (rows, columns), y, known_noise
-        )
+        value, gradient = _negative_log_posterior(torch.from_numpy(vector), lookup, y, known_noise)
         return value, gradient.numpy()
 
     found = minimize(
@@ -165,52 +152,77 @@ def _unpack(hyper: Tensor, d: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return hyper[:d].exp(), (-2.0 * hyper[d : 2 * d]).exp(), hyper[-2].exp(), hyper[-1].exp()
 
 
-def _covariance(hyper: Tensor, pairs: Tensor, n: int, d: int) -> Tensor:
-    """Covariance without noise of n rows from their `d x P` squared distances."""
+def _covariance(hyper: Tensor, distances: DistanceTables, rows: Tensor, others: Tensor) -> Tensor:
+    """Covariance without noise of N rows with n others, `N x n`."""
+    d = len(distances.columns)
     w, inverse, s, _ = _unpack(hyper, d)
-    scaled = inverse[:, None] * pairs
-    values = w @ matern(scaled) + s * matern((4 / max(d, 1)) * scaled.sum(0))
-    return _symmetric(values, w.sum() + s, n)
+    squared = distances.to_values(others)
+    single = [w[k] * matern(squared[k] * inverse[k]) for k in range(d)]
+    joint = [(4 / d) * inverse[k] * squared[k] for k in range(d)]
+    bags = rows + distances.offsets
+    return embedding_bag(bags, torch.cat(single), mode="sum") + s * matern(
+        embedding_bag(bags, torch.cat(joint), mode="sum")
+    )
 
 
-def _symmetric(pairs: Tensor, diagonal: Tensor, n: int) -> Tensor:
-    matrix = torch.zeros(n, n, dtype=torch.float64)
-    i, j = torch.triu_indices(n, n, 1)
-    matrix[i, j] = pairs
-    matrix = matrix + matrix.T
-    matrix.diagonal().add_(diagonal)
-    return matrix
+@dataclass(frozen=True)
+class _Lookup:
+    """What the likelihood needs of n measured rows, computed once per fit.
+
+    Attributes:
+        bags: which values each row has, `n x d`, as places among all V.
+        squared: squared distance of every value to that of each row, `V x n`.
+        has: 1 where a row has a value, `V x n`.
+        of: 1 where a value belongs to a parameter, `d x V`.
+
+    """
+
+    bags: Tensor
+    squared: Tensor
+    has: Tensor
+    of: Tensor
+
+    @classmethod
+    def of_rows(cls, distances: DistanceTables, places: Tensor) -> _Lookup:
+        """Precompute for the measured rows `n x d`."""
+        squared = torch.cat(distances.to_values(places))
+        bags = places + distances.offsets
+        has = torch.zeros(squared.shape, dtype=torch.float64)
+        has.scatter_(0, bags.T, 1.0)
+        sizes = torch.tensor([len(t) for t in distances.tables])
+        owner = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+        of = (owner[None, :] == torch.arange(len(sizes))[:, None]).double()
+        return cls(bags, squared, has, of)
 
 
 def _negative_log_posterior(
-    hyper: Tensor, pairs: Tensor, triangle: tuple[Tensor, Tensor], y: Tensor, known_noise: Tensor
+    hyper: Tensor, lookup: _Lookup, y: Tensor, known_noise: Tensor
 ) -> tuple[float, Tensor]:
     """Minus the log posterior density of the log hyperparameters, and its gradient.
 
     With Q = (K^-1 - alpha alpha^T) / 2 the derivative of the likelihood by any theta is
-    sum(Q * dK/dtheta); off the diagonal each pair counts twice.
+    sum(Q * dK/dtheta). For the kernel of one parameter that sum runs over values and rows only,
+    after Q was summed over the rows that share a value.
     """
-    d, n = len(pairs), len(y)
+    d = len(lookup.of)
     w, inverse, s, noise = _unpack(hyper, d)
-    scaled = inverse[:, None] * pairs
+    scaled = (inverse @ lookup.of)[:, None] * lookup.squared
     single, single_slope = _matern_and_slope(scaled)
-    joint, joint_slope = _matern_and_slope((4 / max(d, 1)) * scaled.sum(0))
-    K = torch.zeros(n, n, dtype=torch.float64)
-    K[triangle] = w @ single + s * joint
-    K = K + K.T
-    K.diagonal().add_(w.sum() + s + noise + JITTER + known_noise)
+    weight = (w @ lookup.of)[:, None]
+    joint, joint_slope = _matern_and_slope((4 / d) * embedding_bag(lookup.bags, scaled, mode="sum"))
+    K = embedding_bag(lookup.bags, weight * single, mode="sum") + s * joint
+    K.diagonal().add_(noise + JITTER + known_noise)
     chol = safe_cholesky(K)
     inverse_K = torch.cholesky_inverse(chol)
     alpha = inverse_K @ y
     Q = 0.5 * (inverse_K - alpha[:, None] * alpha[None, :])
-    twice, trace = 2.0 * Q[triangle], Q.diagonal().sum()
-    by_w = w * (single @ twice + trace)
-    by_joint = s * (joint @ twice + trace)
-    by_l = -2.0 * (
-        w * ((single_slope * scaled) @ twice)
-        + s * (4 / max(d, 1)) * (scaled @ (joint_slope * twice))
-    )
-    gradient = torch.cat([by_w, by_l, by_joint[None], (noise * trace)[None]])
+    by_value = lookup.has @ Q
+    by_value_joint = lookup.has @ (Q * joint_slope)
+    by_w = w * (lookup.of @ (by_value * single).sum(1))
+    by_length = weight * by_value * single_slope + s * (4 / d) * by_value_joint
+    by_l = -2.0 * (lookup.of @ (by_length * scaled).sum(1))
+    by_joint = s * (Q * joint).sum()
+    gradient = torch.cat([by_w, by_l, torch.stack([by_joint, noise * Q.diagonal().sum()])])
     value = 0.5 * (y @ alpha) + chol.diagonal().log().sum()
     means, sds = _prior(d)
     away = (hyper - means) / sds
@@ -218,7 +230,7 @@ def _negative_log_posterior(
 
 
 def _prior(d: int) -> tuple[Tensor, Tensor]:
-    means = [-math.log(max(d, 1))] * d + [LENGTH_PRIOR[0]] * d + [JOINT_PRIOR[0], NOISE_PRIOR[0]]
+    means = [-math.log(d)] * d + [LENGTH_PRIOR[0]] * d + [JOINT_PRIOR[0], NOISE_PRIOR[0]]
     sds = [WEIGHT_SD] * d + [LENGTH_PRIOR[1]] * d + [JOINT_PRIOR[1], NOISE_PRIOR[1]]
     return torch.tensor(means, dtype=torch.float64), torch.tensor(sds, dtype=torch.float64)
 

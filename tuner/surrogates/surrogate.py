@@ -83,7 +83,7 @@ class Surrogate:
         y, noise = torch.from_numpy(targets), torch.from_numpy(known)
         processes = []
         for j, objective in enumerate(objectives):
-            columns = relevant(space.parameters, objective, codes)
+            columns = relevant(space.parameters, objective)
             distances = DistanceTables.of(space.parameters, columns)
             processes.append(fit_gp(distances, distances.places(codes), y[:, j], noise[:, j]))
         return cls(outcomes, tuple(processes), codes, y, noise)
@@ -119,15 +119,14 @@ class Surrogate:
         return replace(self, processes=processes, codes=everything, targets=targets, known=known)
 
 
-def relevant(
-    parameters: Sequence[Parameter], objective: Objective, codes: Codes
-) -> tuple[int, ...]:
+def relevant(parameters: Sequence[Parameter], objective: Objective) -> tuple[int, ...]:
     """Columns that can make a difference to an objective.
 
-    Out go parameters that the space says cannot affect it.
+    Out go parameters that the space says cannot affect it, unless that leaves none.
     """
-    return tuple(
+    found = tuple(
         j
         for j, p in enumerate(parameters)
         if objective.kind is None or p.affects is None or objective.kind in p.affects
     )
+    return found or tuple(range(len(parameters)))
