@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tuner.advice.choice import Chooser, merge
+from tuner.advice.choice import Chooser
 from tuner.advice.export import write_result
-from tuner.advice.recommend import MAX_CANDIDATES, recommend
+from tuner.advice.recommend import MAX_CANDIDATES, observed_points, recommend
 from tuner.advice.result import Result
 from tuner.engines import TransformersEngine
 from tuner.errors import UserError
@@ -30,9 +30,8 @@ from tuner.tasks import Task, builtin_task, read_task
 LOAD_SECONDS = 4.0
 """Allowance for loading a candidate's model once more before it is verified."""
 
-VERIFY_FACTOR = 4.0
-"""A verified configuration may take so many times longer for a pass than a searched one, so that
-it answers every prompt where the search had time for a part of them only."""
+PATIENCE = 4.0
+"""The default, and what is verified, may take so many times longer than what is searched."""
 
 DISGUISE = 0.98
 """Rank correlation from which two objectives are called the same thing in disguise."""
@@ -50,12 +49,16 @@ class Bench:
     observe: Observer
 
     def measure(self, configuration: Configuration, number: int) -> Measurement:
-        """Measure one configuration; `number` makes the seeds of its sampled answers."""
+        """Measure one configuration; `number` makes the seeds of its sampled answers.
+
+        The default has more time than others: everything is compared with it.
+        """
+        is_default = configuration == self.space.default
         return measure(
             self.engine,
             self.space.arguments(configuration),
             self.task,
-            self.protocol,
+            self._patient if is_default else self.protocol,
             seed=hash((self.seed, number)) % 2**31,
             on_progress=self._phase,
         )
@@ -64,17 +67,21 @@ class Bench:
         self, configurations: Sequence[Configuration], rounds: int
     ) -> dict[Configuration, Measurement]:
         """Measure configurations in interleaved rounds, with seeds that the search never used."""
-        whole = replace(self.protocol, max_seconds=VERIFY_FACTOR * self.protocol.max_seconds)
         measurements = measure_interleaved(
             self.engine,
             [self.space.arguments(c) for c in configurations],
             self.task,
-            whole,
+            self._patient,
             rounds=rounds,
             seed=self.seed + 2**30,
             on_progress=self._phase,
         )
         return dict(zip(configurations, measurements, strict=True))
+
+    @property
+    def _patient(self) -> Protocol:
+        """The protocol with time for every prompt where the search has time for some."""
+        return replace(self.protocol, max_seconds=PATIENCE * self.protocol.max_seconds)
 
     def _phase(self, text: str) -> None:
         self.observe(Phase(text))
@@ -156,8 +163,8 @@ def _reserve(
 
     def seconds(session: Session) -> float:
         window = {r.configuration: _pass_seconds(r, n_prompts) for r in session.complete}
-        longest = VERIFY_FACTOR * spec.seconds_per_trial
-        points = merge([(r.configuration, r.values) for r in session.complete])
+        longest = PATIENCE * spec.seconds_per_trial
+        points = observed_points(session.complete, objectives)
         default = next((p for p in points if p.configuration == session.default), None)
         if default is None:
             return 0.0

@@ -53,13 +53,18 @@ def test_no_promise_of_accuracy_is_broken_beyond_the_tolerance():
     assert choose(wrong, right, tolerance=0.04)["cheapest"] == "wrong"
 
 
+def test_an_accuracy_that_is_not_certain_yet_gets_the_benefit_of_the_doubt():
+    unsure = Point(Configuration.of({"name": "unsure"}), (1.0, 10.0, 0.87), slack=0.02)
+    assert choose(unsure, point("right", 8, 80, 0.9))["cheapest"] == "unsure"
+
+
 def test_what_is_wrong_most_of_the_time_is_never_frugal():
     assert "frugal" not in choose(point("right", 8, 80, 0.9), point("useless", 0.1, 1, 0.44))
 
 
 def test_repeats_of_a_configuration_are_averaged():
     c = Configuration.of({"name": "a"})
-    assert merge([(c, (1.0, 2.0)), (c, (3.0, 6.0))]) == [Point(c, (2.0, 4.0))]
+    assert merge([Point(c, (1.0, 2.0)), Point(c, (3.0, 6.0))]) == [Point(c, (2.0, 4.0))]
 
 
 values = st.tuples(

@@ -19,18 +19,33 @@ FRUGAL_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Point:
-    """A configuration with its objective values, repeats of it averaged."""
+    """A configuration with its objective values, repeats of it averaged.
+
+    Attributes:
+        configuration: what was measured.
+        values: the objectives in the study's order.
+        slack: by how much the accuracy may be better than it looks (its standard error), while
+            it is still to be verified; 0 afterwards.
+    """
 
     configuration: Configuration
     values: tuple[float, ...]
+    slack: float = 0.0
 
 
-def merge(pairs: Sequence[tuple[Configuration, tuple[float, ...]]]) -> list[Point]:
+def merge(points: Sequence[Point]) -> list[Point]:
     """One point a configuration, in the order of first appearance, values averaged."""
-    by: dict[Configuration, list[tuple[float, ...]]] = {}
-    for configuration, values in pairs:
-        by.setdefault(configuration, []).append(values)
-    return [Point(c, tuple(np.mean(rows, axis=0).tolist())) for c, rows in by.items()]
+    by: dict[Configuration, list[Point]] = {}
+    for point in points:
+        by.setdefault(point.configuration, []).append(point)
+    return [
+        Point(
+            configuration,
+            tuple(np.mean([p.values for p in group], axis=0).tolist()),
+            min(p.slack for p in group),
+        )
+        for configuration, group in by.items()
+    ]
 
 
 def front(points: Sequence[Point], objectives: Sequence[Objective]) -> list[Point]:
@@ -117,7 +132,7 @@ class Chooser:
         column = self._column("accuracy")
         if column is None or self.default[column] <= 0:
             return 1.0
-        return point.values[column] / self.default[column]
+        return (point.values[column] + point.slack) / self.default[column]
 
     def _column(self, kind: str) -> int | None:
         return next((i for i, o in enumerate(self.objectives) if o.kind == kind), None)

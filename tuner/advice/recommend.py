@@ -8,7 +8,7 @@ a candidate, this trial is run again too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner.advice.choice import Chooser, Point, Role, front, merge
 from tuner.advice.result import Comparison, FrontPoint, Recommendation
@@ -46,17 +46,14 @@ def recommend(
     `verify` None recommends by the trials alone, and says so in each recommendation.
     """
     told = {r.configuration: r for r in records if r.state == "complete"}
-    observed = {
-        p.configuration: p
-        for p in merge([(r.configuration, r.values) for r in records if r.state == "complete"])
-    }
+    observed = {p.configuration: p for p in observed_points(records, objectives)}
     if default not in observed:
         points = front(list(observed.values()), objectives)
         return Advice((), _front_points(points, objectives, set()), None)
     verified = _verified(observed, objectives, default, tolerance, verify) if verify else {}
     measurements = {c: m for c, r in told.items() if (m := r.measurement)} | verified
     points = [
-        Point(c, _values(verified[c], objectives)) if c in verified else p
+        Point(c, _values(verified[c], objectives)) if c in verified else replace(p, slack=0.0)
         for c, p in observed.items()
     ]
     eligible = [p for p in points if not verify or p.configuration in verified]
@@ -82,6 +79,18 @@ def recommend(
         _front_points(front(points, objectives), objectives, set(verified)),
         measurements[default],
     )
+
+
+def observed_points(records: Sequence[Record], objectives: Sequence[Objective]) -> list[Point]:
+    """One point for each configuration that the search measured."""
+    metric = next((o.metric for o in objectives if o.kind == "accuracy"), None)
+    points = []
+    for record in records:
+        if record.state == "complete" and record.measurement is not None:
+            accuracy = record.measurement.metrics.get(metric or "")
+            slack = accuracy.sem or 0.0 if accuracy else 0.0
+            points.append(Point(record.configuration, record.values, slack))
+    return merge(points)
 
 
 def _verified(
