@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tuner.features._model import Value
 from tuner.features._solver import Given, Solver
@@ -93,14 +94,21 @@ def dead_values(solver: Solver) -> dict[str, tuple[Value, ...]]:
 def false_optional(solver: Solver) -> tuple[str, ...]:
     """Features that the tree leaves open and that are yet selected wherever their parent is."""
     variables, model = solver.encoding.selected, solver.model
-    never = set(dead(solver))
-    found = []
-    for name, (parent, group) in model.places.items():
-        if name in never or group.lower == len(group.features):
-            continue
-        if not solver.hard.solve(assumptions=[variables[parent.name], -variables[name]]):
-            found.append(name)
-    return tuple(found)
+    if not solver.satisfiable():
+        return ()
+    column = {name: solver.bank[:, i] for i, name in enumerate(variables)}
+    suspects = [
+        (name, parent.name)
+        for name, (parent, group) in model.places.items()
+        if group.lower < len(group.features) and not (column[parent.name] & ~column[name]).any()
+    ]
+    never = set(dead(solver)) if suspects else set()
+    return tuple(
+        name
+        for name, parent in suspects
+        if name not in never
+        and not solver.hard.solve(assumptions=[variables[parent], -variables[name]])
+    )
 
 
 def atomic_sets(solver: Solver) -> tuple[tuple[str, ...], ...]:
@@ -111,33 +119,28 @@ def atomic_sets(solver: Solver) -> tuple[tuple[str, ...], ...]:
     if not solver.satisfiable():
         return ()
     variables, never = solver.encoding.selected, set(dead(solver))
-    names = [name for name in variables if name not in never]
-    groups = [names]
+    alike: dict[bytes, list[str]] = {}
+    for i, name in enumerate(variables):
+        if name not in never:
+            alike.setdefault(solver.bank[:, i].tobytes(), []).append(name)
+    groups = list(alike.values())
     done: list[tuple[str, ...]] = []
-
-    def split(groups: list[list[str]]) -> list[list[str]]:
-        solution = solver.solution()
-        parts = []
-        for group in groups:
-            yes = [name for name in group if solution[variables[name] - 1] > 0]
-            no = [name for name in group if solution[variables[name] - 1] < 0]
-            parts += [part for part in (yes, no) if part]
-        return parts
-
     while groups:
         group = groups.pop()
-        first, rest = group[0], group[1:]
-        apart = None
-        for other in rest:
-            for a, b in ((first, other), (other, first)):
-                if solver.hard.solve(assumptions=[variables[a], -variables[b]]):
-                    apart = True
-                    break
-            if apart:
-                break
-        if apart:
-            groups = split([*groups, group])
-        else:
+        solution = _apart(solver, group)
+        if solution is None:
             done.append(tuple(group))
-    order = list(variables)
-    return tuple(sorted(done, key=lambda group: order.index(group[0])))
+        else:
+            groups.append([name for name in group if solution[variables[name] - 1] > 0])
+            groups.append([name for name in group if solution[variables[name] - 1] < 0])
+    order = {name: i for i, name in enumerate(variables)}
+    return tuple(sorted(done, key=lambda group: order[group[0]]))
+
+
+def _apart(solver: Solver, group: list[str]) -> list[int] | None:
+    """A solution that selects some of these features and not the others."""
+    variables = solver.encoding.selected
+    for a, b in pairwise([*group, group[0]]):  # each needs the next, and the last the first
+        if a != b and solver.hard.solve(assumptions=[variables[a], -variables[b]]):
+            return solver.solution()
+    return None

@@ -20,7 +20,8 @@ class Rule:
 
     Attributes:
         text: a sentence, or the constraint as written.
-        condition: true for each configuration that keeps the rule.
+        condition: true for each configuration that keeps the rule (one answer for all of them
+            where the rule asks about no feature).
         constraint: where the rule is one.
         canonical: whether the rule is about the canonical form alone.
     """
@@ -83,7 +84,7 @@ class Rules:
         """
         columns = self.layout.columns(self.layout.rows([configuration]))
         rules = self.tree + self.constraints + (self.canonical if canonical else ())
-        return tuple(rule for rule in rules if not rule.condition(columns)[0])
+        return tuple(rule for rule in rules if not np.all(rule.condition(columns)))
 
 
 def evaluate(model: FeatureModel, configuration: Mapping[str, Value | None]) -> bool:

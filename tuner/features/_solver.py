@@ -11,11 +11,17 @@ from functools import cached_property
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tuner.features._cnf import DEFINITION
 from tuner.features._encoding import Encoding
 from tuner.features._errors import ModelError
 from tuner.features._model import FeatureModel, Value
 from tuner.features._rows import chosen, find, position
+
+LARGEST_BANK = 300
+"""Solutions that are kept to refute suspicions."""
 
 PAIRWISE = 6
 """Members up to which an at-most-one group is written as its pairs."""
@@ -108,6 +114,29 @@ class Solver:
         """The solution found last: for variable v its literal at index v - 1."""
         model: list[int] = self.hard.get_model()
         return model
+
+    @cached_property
+    def bank(self) -> npt.NDArray[np.bool_]:
+        """Some solutions that differ, `n x features`: which features each of them selects.
+
+        They refute most of what a question could suspect, so that few suspicions need the solver.
+        Drawn with random phases until they stop telling features apart that others did not.
+        """
+        columns = np.array([variable - 1 for variable in self.encoding.selected.values()])
+        chance = np.random.default_rng(0)
+        found: list[npt.NDArray[np.bool_]] = []
+        classes, stale = np.zeros(len(columns), dtype=np.int64), 0
+        while len(found) < LARGEST_BANK and stale < 20:
+            signs = np.where(chance.random(len(columns)) < 0.5, 1, -1)
+            self.hard.set_phases((signs * (columns + 1)).tolist())
+            if not self.hard.solve():
+                break
+            solution = np.array(self.solution())[columns] > 0
+            found.append(solution)
+            before = classes.max(initial=0)
+            _, classes = np.unique(2 * classes + solution, return_inverse=True)
+            stale = stale + 1 if classes.max(initial=0) == before else 0
+        return np.array(found, dtype=np.bool_).reshape(-1, len(columns))
 
     def configuration(self, solution: Sequence[int], near: Given | None = None) -> dict[str, Value]:
         """A solution as a configuration.
