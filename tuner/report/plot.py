@@ -68,10 +68,11 @@ def _panel(
     values = np.array([r.values for r in complete], dtype=float).reshape(-1, len(names))
     _dress(axis, result, names, pair, values)
     shades: Any = values[:, colour] if colour is not None else "#9aa5b1"
+    norm = "log" if colour is not None and _wide(names[colour], shades) else None
     points = axis.scatter(
-        values[:, x], values[:, y], c=shades, s=26, cmap="viridis", alpha=0.85, linewidths=0,
-        label="measured",
+        values[:, x], values[:, y], c=shades, s=26, cmap="viridis", norm=norm, linewidths=0,
     )  # fmt: skip
+    axis.scatter([], [], c="#9aa5b1", s=26, label="measured")
     if colour is not None and len(values):
         bar = axis.figure.colorbar(points, ax=axis, pad=0.02, fraction=0.05)
         bar.set_label(_label(result, names[colour]))
@@ -82,13 +83,13 @@ def _panel(
             front[:, x], front[:, y], s=70, facecolors="none", edgecolors=INK, linewidths=0.9,
             label="front",
         )  # fmt: skip
-    default = result.default_measurement
-    if default is not None:
-        _mark(axis, default, (names[x], names[y]), "D", "#c92a2a", "engine's default")
     for recommendation in result.recommended:
         marker, ink = MARKERS[recommendation.roles[0]]
         label = " + ".join(recommendation.roles)
         _mark(axis, recommendation.measurement, (names[x], names[y]), marker, ink, label)
+    default = result.default_measurement
+    if default is not None:
+        _mark(axis, default, (names[x], names[y]), "D", "#c92a2a", "engine's default")
 
 
 def _dress(
@@ -100,12 +101,18 @@ def _dress(
         (pair[1], axis.set_ylabel, axis.set_yscale),
     ):
         set_label(_label(result, names[column]))
-        numbers = values[:, column] if len(values) else np.ones(1)
-        if numbers.min() > 0 and numbers.max() / numbers.min() > 5 and names[column] != "accuracy":
+        if _wide(names[column], values[:, column]):
             set_scale("log")
     axis.grid(True, which="both", color=GRID, linewidth=0.7)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _wide(name: str, values: np.ndarray) -> bool:
+    """Whether values are read better on a logarithmic scale."""
+    if name == "accuracy" or not len(values) or values.min() <= 0:
+        return False
+    return bool(values.max() > 5 * values.min())
 
 
 def _label(result: Result, name: str) -> str:
