@@ -34,6 +34,8 @@ def main() -> None:
     if not arguments.show:
         _run(arguments, index)
     _show(arguments.out, index)
+    if arguments.plot is not None:
+        _plot(arguments.out, index, arguments.plot)
 
 
 def _arguments() -> argparse.Namespace:
@@ -46,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-trials", type=int, default=80)
     parser.add_argument("--until", type=float, default=0.99, help="end runs at this share")
     parser.add_argument("--show", action="store_true", help="only print what is in the file")
+    parser.add_argument("--plot", type=Path, help="draw hypervolume over measurements (PNG)")
     return parser.parse_args()
 
 
@@ -159,6 +162,44 @@ def _show_stops(runs) -> None:
                 f"share {np.median(shares):.3f} (least {min(shares):.3f}), "
                 f"{np.mean(np.array(shares) >= 0.95):.0%} reached 95 %, used x{np.median(used):.2f}"
             )
+
+
+def _plot(path: Path, index: list[dict], target: Path, length: int = 60) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from tuner.report.comparison import COLOURS
+
+    runs = defaultdict(list)
+    for run in _read(path):
+        runs[run["table"], run["sampler"]].append(run)
+    samplers = [
+        s for s in ("pareto", "plain botorch", "tpe", "nsga2") if any(s == k for _, k in runs)
+    ]
+    figure, grid = plt.subplots(2, 4, figsize=(13, 6), sharex=True, layout="constrained")
+    for i, (entry, axes) in enumerate(zip(index, grid.T.flat, strict=True)):
+        for colour, sampler in zip(COLOURS, samplers, strict=False):
+            group = runs[entry["name"], sampler]
+            if not group:
+                continue
+            curves = [
+                np.pad(r["log"][:length], (0, max(0, length - len(r["log"]))), "edge")
+                for r in group
+            ]
+            low, middle, high = np.quantile(curves, [0.25, 0.5, 0.75], axis=0)
+            at = np.arange(1, length + 1)
+            axes.plot(at, middle, color=colour, label=sampler)
+            axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.axhline(0.95, color="black", linewidth=0.6, linestyle=":")
+        axes.set(ylim=(0.5, 1.01))
+        axes.set_title(entry["name"] + (" (held out)" if i % 2 else ""), fontsize=9)
+    grid[0, 0].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.supxlabel("measurements")
+    figure.supylabel("share of the table's log hypervolume")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=110)
 
 
 if __name__ == "__main__":
