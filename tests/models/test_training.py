@@ -18,7 +18,7 @@ from tuner.models.train import Recipe, backward, batches, level_logits, save, tr
 SHORT = Recipe(steps=40, batch=16, warmup=5)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -27,7 +27,7 @@ def _one_thread():
 
 
 @pytest.fixture(scope="module")
-def trained():
+def trained(_one_thread):
     return train("small", SHORT)
 
 
