@@ -2,13 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-OUT ?= runs/first
 READY := $(VENV)/.ready
 
 .PHONY: tune test quick lint types benchmarks clean
 
 tune: $(READY)
-	$(BIN)/tune run --out $(OUT) --max-time 8m --fresh
+	$(BIN)/tune run $(if $(OUT),--out $(OUT)) --max-time 8m
 
 test: $(READY) lint types
 	$(BIN)/python -m pytest -n 2 --dist loadfile
