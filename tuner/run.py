@@ -30,6 +30,12 @@ from tuner.tasks import Task, builtin_task, read_task
 LOAD_SECONDS = 4.0
 """Allowance for loading a candidate's model once more before it is verified."""
 
+LEAST_ROUNDS = 2
+"""Fewer give no interval. The first batch has them even where that overruns the time limit."""
+
+FIRST_BATCH = 0.75
+"""Share of the time left that a batch of verifications may take: another one may follow."""
+
 PATIENCE = 4.0
 """The default, and what is verified, may take so many times longer than what is searched."""
 
@@ -178,11 +184,29 @@ def _reserve(
     return seconds
 
 
+def _rounds(
+    spec: StudySpec, session: Session, configurations: Sequence[Configuration], n_prompts: int
+) -> int:
+    """How many rounds of these configurations the time limit has room for."""
+    if spec.max_seconds is None:
+        return spec.verify_rounds
+    window = {r.configuration: _pass_seconds(r, n_prompts) for r in session.complete}
+    longest = PATIENCE * spec.seconds_per_trial
+    once = sum(min(window.get(c, longest), longest) for c in configurations)
+    left = spec.max_seconds - session.elapsed - LOAD_SECONDS * len(configurations)
+    return min(spec.verify_rounds, int(FIRST_BATCH * left / max(once, 1e-9)))
+
+
 def _conclude(spec: StudySpec, session: Session, bench: Bench, reason: str) -> Result:
     """Verify the candidates beside the default and put the result together."""
+    batches = 0
 
     def verify(configurations: Sequence[Configuration]) -> Mapping[Configuration, Measurement]:
-        return bench.measure_again(configurations, spec.verify_rounds)
+        nonlocal batches
+        rounds = _rounds(spec, session, configurations, len(bench.task))
+        rounds = rounds if batches else max(rounds, LEAST_ROUNDS)
+        batches += 1
+        return bench.measure_again(configurations, rounds) if rounds >= LEAST_ROUNDS else {}
 
     advice = recommend(
         session.records,

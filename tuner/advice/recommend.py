@@ -33,6 +33,14 @@ class Advice:
     default: Measurement | None
 
 
+@dataclass(frozen=True)
+class Pair:
+    """A configuration's measurement, and the default's from the same rounds."""
+
+    measurement: Measurement
+    default: Measurement | None
+
+
 def recommend(
     records: Sequence[Record],
     objectives: Sequence[Objective],
@@ -50,12 +58,20 @@ def recommend(
     if default not in observed:
         points = front(list(observed.values()), objectives)
         return Advice((), _front_points(points, objectives, set()), None)
-    verified = _verified(observed, objectives, default, tolerance, verify) if verify else {}
-    measurements = {c: m for c, r in told.items() if (m := r.measurement)} | verified
+    pairs = {c: Pair(m, told[default].measurement) for c, r in told.items() if (m := r.measurement)}
+    verified: dict[Configuration, Pair] = {}
+    if verify:
+        verified, broken = _verified(observed, objectives, default, tolerance, verify)
+        observed = {c: p for c, p in observed.items() if c not in broken}
     points = [
-        Point(c, _values(verified[c], objectives)) if c in verified else replace(p, slack=0.0)
+        Point(c, _values(verified[c].measurement, objectives))
+        if c in verified
+        else replace(p, slack=0.0)
         for c, p in observed.items()
     ]
+    if verify and default not in verified:
+        return Advice((), _front_points(front(points, objectives), objectives, set()), None)
+    pairs |= verified
     eligible = [p for p in points if not verify or p.configuration in verified]
     reference = next(p.values for p in eligible if p.configuration == default)
     on_front = {p.configuration for p in front(points, objectives)}
@@ -68,8 +84,8 @@ def recommend(
             roles=tuple(names),
             configuration=configuration,
             arguments=arguments(configuration),
-            measurement=measurements[configuration],
-            comparisons=comparisons(measurements[configuration], measurements[default], objectives),
+            measurement=pairs[configuration].measurement,
+            comparisons=comparisons(pairs[configuration], objectives),
             verified=configuration in verified,
         )
         for configuration, names in roles.items()
@@ -77,7 +93,7 @@ def recommend(
     return Advice(
         recommended,
         _front_points(front(points, objectives), objectives, set(verified)),
-        measurements[default],
+        pairs[default].measurement,
     )
 
 
@@ -99,10 +115,15 @@ def _verified(
     default: Configuration,
     tolerance: float,
     verify: Verify,
-) -> dict[Configuration, Measurement]:
-    """Run the candidates again, and whatever then still seems better than them."""
+) -> tuple[dict[Configuration, Pair], set[Configuration]]:
+    """Run the candidates again, and whatever then still seems better than them.
+
+    Returns what ran, each beside the default of its own rounds, and what failed this time;
+    nothing ran where the default failed.
+    """
     points = dict(observed)
-    verified: dict[Configuration, Measurement] = {}
+    verified: dict[Configuration, Pair] = {}
+    broken: set[Configuration] = set()
     for batch in range(MAX_BATCHES):
         chooser = Chooser(tuple(objectives), points[default].values, tolerance)
         if batch == 0:
@@ -112,21 +133,24 @@ def _verified(
         wanted = [c for c in wanted if c not in verified and c != default]
         if not wanted and verified:
             break
-        for configuration, measurement in verify([default, *wanted]).items():
-            if measurement.failure is None:
-                verified[configuration] = measurement
-                points[configuration] = Point(configuration, _values(measurement, objectives))
-            elif configuration != default:
-                points.pop(configuration, None)
-        if default not in verified:
+        found = verify([default, *wanted])
+        if default not in found or found[default].failure is not None:
             break
-    return verified
+        for configuration, measurement in found.items():
+            if measurement.failure is not None:
+                broken.add(configuration)
+                points.pop(configuration)
+            elif configuration not in verified:
+                verified[configuration] = Pair(measurement, found[default])
+                points[configuration] = Point(configuration, _values(measurement, objectives))
+    return verified, broken
 
 
-def comparisons(
-    measurement: Measurement, default: Measurement, objectives: Sequence[Objective]
-) -> tuple[Comparison, ...]:
+def comparisons(pair: Pair, objectives: Sequence[Objective]) -> tuple[Comparison, ...]:
     """Each objective of a configuration against the default's, from paired rounds."""
+    measurement, default = pair.measurement, pair.default
+    if default is None:
+        return ()
     return tuple(
         _comparison(objective, measurement, default)
         for objective in objectives

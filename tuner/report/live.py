@@ -51,6 +51,7 @@ class Lines:
         self._metrics = [text.split(":")[0] for text in spec.objectives]
         self._console = console
         self._default: Configuration | None = None
+        self._round = ""
 
     def __call__(self, event: Event) -> None:
         """Print what an event says."""
@@ -69,6 +70,9 @@ class Lines:
                 return f"{_outcome(record, self._metrics, self._default)} | {_standing(snapshot)}"
             case SearchEnded(reason=reason):
                 return f"search ended: {reason}; verifying the candidates"
+            case Phase(text=text) if text.startswith("round "):
+                before, self._round = self._round, text.partition(",")[0]
+                return f"verification: {self._round}" if self._round != before else None
         return None
 
 

@@ -1,0 +1,135 @@
+"""Recommendations rest on new runs beside the default, not on the luckiest trial."""
+
+from __future__ import annotations
+
+import pytest
+
+from tuner.advice.recommend import recommend
+from tuner.measure import Failure, Measurement, Metric
+from tuner.search import Objective
+from tuner.space import Arguments, Configuration
+from tuner.study import Record
+
+OBJECTIVES = tuple(
+    Objective.parse(t) for t in ("joules_per_request:min", "mean_e2el_ms:min", "accuracy:max")
+)
+
+
+def named(name: str) -> Configuration:
+    return Configuration.of({"name": name})
+
+
+DEFAULT = named("default")
+
+
+def measured(joules: float, ms: float, right: int, *, noise=(0.99, 1.0, 1.01)) -> Measurement:
+    """Ten prompts, the first `right` of them answered well; three rounds that vary by 1 %."""
+    scores = tuple(float(i < right) for i in range(10))
+    metrics = {
+        "joules_per_request": steady(joules, "J", noise),
+        "mean_e2el_ms": steady(ms, "ms", noise),
+        "accuracy": Metric(right / 10, "1", 0.0, 1.0, 0.0, 10, "graded", (right / 10,) * 3),
+    }
+    return Measurement(metrics, scores=scores)
+
+
+def steady(value: float, unit: str, noise) -> Metric:
+    repeats = tuple(value * share for share in noise)
+    mean = sum(repeats) / len(repeats)
+    return Metric(mean, unit, min(repeats), max(repeats), 0.01, 3, "clock", repeats)
+
+
+def record(number: int, name: str, measurement: Measurement) -> Record:
+    values = tuple(measurement.metrics[o.metric].value for o in OBJECTIVES)
+    return Record(number, named(name), "complete", measurement, values)
+
+
+def advise(trials: dict[str, Measurement], truth: dict[str, Measurement], batches=None):
+    def verify(configurations):
+        assert configurations[0] == DEFAULT
+        if batches is not None:
+            batches.append([c["name"] for c in configurations])
+        return {c: truth[c["name"]] for c in configurations}
+
+    records = [record(i, name, m) for i, (name, m) in enumerate(trials.items())]
+    nothing = Arguments({}, {}, {})
+    return recommend(records, OBJECTIVES, DEFAULT, 0.02, lambda c: nothing, verify)
+
+
+def roles(advice) -> dict[str, str]:
+    return {role: r.configuration["name"] for r in advice.recommended for role in r.roles}
+
+
+def test_a_lucky_trial_is_found_out():
+    trials = {
+        "default": measured(10, 100, 9),
+        "lucky": measured(1, 100, 9),
+        "honest": measured(5, 90, 9),
+    }
+    truth = {**trials, "lucky": measured(12, 100, 9)}
+    assert roles(advise(trials, truth))["cheapest"] == "honest"
+
+
+def test_a_trial_that_the_verification_puts_ahead_is_verified_too():
+    trials = {"default": measured(10, 100, 9)}
+    trials |= {f"lucky{i}": measured(1 + i / 10, 100 + i, 9) for i in range(6)}
+    trials["plain"] = measured(8, 99, 9)
+    truth = {name: measured(20, 200, 9) for name in trials}
+    truth |= {"default": trials["default"], "plain": trials["plain"]}
+    batches: list[list[str]] = []
+    assert roles(advise(trials, truth, batches))["cheapest"] == "plain"
+    assert any("plain" in batch for batch in batches)
+
+
+def test_what_loses_its_accuracy_in_verification_loses_its_name():
+    trials = {"default": measured(10, 100, 9), "wrong": measured(1, 10, 9)}
+    truth = {**trials, "wrong": measured(1, 10, 6)}
+    found = roles(advise(trials, truth))
+    assert found["cheapest"] == "default"
+    assert found["frugal"] == "wrong"
+
+
+def test_what_fails_in_verification_is_not_recommended():
+    trials = {"default": measured(10, 100, 9), "fragile": measured(1, 10, 9)}
+    broken = Measurement({}, "invalid", failure=Failure("crash", "gone"))
+    assert set(roles(advise(trials, {**trials, "fragile": broken})).values()) == {"default"}
+
+
+def test_a_default_that_fails_again_leaves_nothing_to_compare_with():
+    trials = {"default": measured(10, 100, 9), "other": measured(1, 10, 9)}
+    broken = Measurement({}, "invalid", failure=Failure("crash", "gone"))
+    advice = advise(trials, {**trials, "default": broken})
+    assert advice.recommended == ()
+    assert advice.default is None
+
+
+def test_changes_are_paired_by_round_and_by_prompt():
+    slow = (0.5, 1.0, 2.0)
+    trials = {"default": measured(10, 100, 9), "half": measured(5, 50, 9)}
+    truth = {
+        "default": measured(10, 100, 9, noise=slow),
+        "half": measured(5, 50, 9, noise=slow),
+    }
+    half = next(r for r in advise(trials, truth).recommended if r.configuration == named("half"))
+    joules, ms, accuracy = half.comparisons
+    for comparison in (joules, ms):
+        assert comparison.change == pytest.approx(-0.5)
+        assert comparison.change_low == pytest.approx(-0.5)
+        assert comparison.change_high == pytest.approx(-0.5)
+    assert accuracy.change == 0.0
+    assert accuracy.change_low < 0 < accuracy.change_high
+
+
+def test_without_verification_nothing_is_called_verified():
+    trials = {"default": measured(10, 100, 9), "other": measured(1, 10, 9)}
+    records = [record(i, name, m) for i, (name, m) in enumerate(trials.items())]
+    advice = recommend(records, OBJECTIVES, DEFAULT, 0.02, lambda c: Arguments({}, {}, {}))
+    assert advice.recommended
+    assert not any(r.verified for r in advice.recommended)
+
+
+def test_a_default_that_never_ran_leaves_the_front_alone():
+    other = record(1, "other", measured(1, 10, 9))
+    advice = recommend([other], OBJECTIVES, DEFAULT, 0.02, lambda c: Arguments({}, {}, {}))
+    assert advice.recommended == ()
+    assert [p.configuration for p in advice.front] == [named("other")]
