@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import UserError
 from tuner.measure import Measurement
+from tuner.search.sampler import CAUSE, SEM
 from tuner.space import Configuration
 from tuner.study.records import Record, State
 
@@ -28,9 +29,6 @@ STUDY_NAME = "tune"
 CONFIGURATION = "tuner:configuration"
 MEASUREMENT = "tuner:measurement"
 ASK_SECONDS = "tuner:ask_seconds"
-SEM = "tuner:sem"
-CAUSE = "tuner:cause"
-SECONDS = "tuner:seconds"
 
 
 @contextmanager
@@ -92,7 +90,6 @@ def tell(
     import optuna
 
     trial.set_user_attr(MEASUREMENT, json.dumps(measurement.to_dict()))
-    trial.set_user_attr(SECONDS, measurement.seconds)
     if measurement.failure is not None:
         trial.set_user_attr(CAUSE, measurement.failure.cause)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)

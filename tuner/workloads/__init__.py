@@ -1,1 +1,0 @@
-"""The requests that an engine is driven with."""
