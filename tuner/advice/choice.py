@@ -88,7 +88,7 @@ class Chooser:
             if column is not None and eligible:
                 ranked[role] = sorted(eligible, key=self._by(column))  # type: ignore[index]
         if keeps:
-            ranked["balanced"] = sorted(keeps, key=self._cost)
+            ranked["balanced"] = sorted(keeps, key=self._regret(keeps))
         energy = self._column("energy")
         if energy is not None and self._column("accuracy") is not None and decent:
             ranked["frugal"] = sorted(decent, key=self._by(energy))
@@ -97,18 +97,13 @@ class Chooser:
     def choose(self, points: Sequence[Point]) -> dict[Role, Configuration]:
         """The configuration of each role.
 
-        `balanced` and `frugal` step aside for a configuration that has no name yet where there is
-        one, since a second name for the same thing helps nobody.
+        `frugal` is left out where the least energy goes with a promise of accuracy anyway.
         """
         chosen: dict[Role, Configuration] = {}
         for role, ranked in self.ranking(points).items():
             pick = ranked[0].configuration
-            if role == "balanced":
-                fresh = [p for p in ranked if p.configuration not in chosen.values()]
-                pick = fresh[0].configuration if fresh else pick
-            if role == "frugal" and pick in chosen.values():
-                continue
-            chosen[role] = pick
+            if role != "frugal" or pick not in chosen.values():
+                chosen[role] = pick
         return chosen
 
     def candidates(self, points: Sequence[Point], limit: int) -> list[Configuration]:
@@ -141,6 +136,25 @@ class Chooser:
         """Sort key: the objective at `column`, ties broken by the cost in the others."""
         sign = 1.0 if self.objectives[column].direction == "min" else -1.0
         return lambda p: (sign * p.values[column], self._cost(p))
+
+    def _regret(self, points: Sequence[Point]) -> Callable[[Point], tuple[float, float]]:
+        """Sort key of balance: the worst of the losses against the best of the points.
+
+        A loss is a logarithm of a ratio, as a share of the range that the points span (the
+        Chebyshev distance to the ideal point; Miettinen 1999, section 3.4). Accuracy is left
+        out, since all the points keep it.
+        """
+        columns = [i for i, o in enumerate(self.objectives) if o.kind != "accuracy"]
+        signs = [1.0 if self.objectives[i].direction == "min" else -1.0 for i in columns]
+
+        def losses(point: Point) -> np.ndarray:
+            return np.array(signs) * np.log(np.maximum([point.values[i] for i in columns], 1e-12))
+
+        if not columns:
+            return lambda p: (0.0, self._cost(p))
+        table = np.array([losses(p) for p in points])
+        best, span = table.min(0), np.maximum(np.ptp(table, axis=0), 1e-12)
+        return lambda p: (float(((losses(p) - best) / span).max()), self._cost(p))
 
     def _cost(self, point: Point) -> float:
         """Sum of the logarithms of the ratios to the default; lower is better.
