@@ -114,13 +114,17 @@ class Board:
         from rich.console import Group
         from rich.panel import Panel
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         snapshot = self._snapshot
-        done = snapshot.progress if snapshot else 0.0
+        top = Table.grid(expand=True, padding=(0, 1))
+        top.add_column(ratio=1)
+        top.add_column(no_wrap=True)
+        bar = ProgressBar(total=1.0, completed=snapshot.progress if snapshot else 0.0)
+        top.add_row(bar, Text(self._clock(snapshot)))
         parts: list[RenderableType] = [
-            ProgressBar(total=1.0, completed=done, width=None),
-            Text(self._clock(snapshot)),
+            top,
             Text(f"{self._now}", overflow="ellipsis", no_wrap=True, style="bold"),
             Text(f"  {self._phase}", style="cyan"),
         ]
