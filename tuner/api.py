@@ -195,7 +195,7 @@ class Tuner:
         advice = recommend(
             self._session.records,
             self.objectives,
-            self._session.default,
+            self.space.default,
             self.accuracy_tolerance,
             self.space.arguments,
         )

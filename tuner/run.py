@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -119,7 +119,7 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
         engine = stack.enter_context(TransformersEngine(trust_remote_code=spec.trust_remote_code))
         protocol = Protocol(max_seconds=spec.seconds_per_trial)
         bench = Bench(engine, task, space, protocol, spec.seed, observe)
-        observe(Started(len(session.told), space.size, ()))
+        observe(Started(len(session.told), space.size))
         reason = search(session, bench.measure, observe, _reserve(spec, objectives, len(task)))
         result = _conclude(spec, session, bench, reason)
     if out is not None:
@@ -162,23 +162,30 @@ def _pass_seconds(record: Record, n_prompts: int) -> float:
     return measurement.energy.window_s * max(1.0, n_prompts / answered)
 
 
+def _round_seconds(
+    spec: StudySpec, session: Session, configurations: Iterable[Configuration], n_prompts: int
+) -> float:
+    """How long one round of verifying these measured configurations takes."""
+    window = {r.configuration: _pass_seconds(r, n_prompts) for r in session.complete}
+    longest = PATIENCE * spec.seconds_per_trial
+    return sum(min(window[c], longest) for c in configurations)
+
+
 def _reserve(
     spec: StudySpec, objectives: Sequence[Objective], n_prompts: int
 ) -> Callable[[Session], float]:
     """Seconds that verifying the present candidates would take."""
 
     def seconds(session: Session) -> float:
-        window = {r.configuration: _pass_seconds(r, n_prompts) for r in session.complete}
-        longest = PATIENCE * spec.seconds_per_trial
         points = observed_points(session.complete, objectives)
-        default = next((p for p in points if p.configuration == session.default), None)
+        default = next((p for p in points if p.configuration == session.space.default), None)
         if default is None:
             return 0.0
         chooser = Chooser(tuple(objectives), default.values, spec.accuracy_tolerance)
         wanted = {default.configuration, *chooser.candidates(points, MAX_CANDIDATES)}
-        passes = sum(min(window.get(c, 0.0), longest) for c in wanted)
+        once = _round_seconds(spec, session, wanted, n_prompts)
         # A second batch (a runner-up that the verification puts ahead) costs about half again.
-        needed = 1.5 * (spec.verify_rounds * passes + LOAD_SECONDS * len(wanted))
+        needed = 1.5 * (spec.verify_rounds * once + LOAD_SECONDS * len(wanted))
         return min(needed, 0.6 * spec.max_seconds) if spec.max_seconds else needed
 
     return seconds
@@ -190,9 +197,7 @@ def _rounds(
     """How many rounds of these configurations the time limit has room for."""
     if spec.max_seconds is None:
         return spec.verify_rounds
-    window = {r.configuration: _pass_seconds(r, n_prompts) for r in session.complete}
-    longest = PATIENCE * spec.seconds_per_trial
-    once = sum(min(window.get(c, longest), longest) for c in configurations)
+    once = _round_seconds(spec, session, configurations, n_prompts)
     left = spec.max_seconds - session.elapsed - LOAD_SECONDS * len(configurations)
     return min(spec.verify_rounds, int(FIRST_BATCH * left / max(once, 1e-9)))
 
@@ -211,7 +216,7 @@ def _conclude(spec: StudySpec, session: Session, bench: Bench, reason: str) -> R
     advice = recommend(
         session.records,
         session.objectives,
-        session.default,
+        session.space.default,
         spec.accuracy_tolerance,
         bench.space.arguments,
         verify,
@@ -219,7 +224,7 @@ def _conclude(spec: StudySpec, session: Session, bench: Bench, reason: str) -> R
     return Result(
         recommended=advice.recommended,
         front=advice.front,
-        default=session.default,
+        default=session.space.default,
         default_measurement=advice.default,
         trials=tuple(session.records),
         stopped_by=reason,

@@ -32,7 +32,7 @@ def snapshot(finished: int) -> Snapshot:
 
 
 EVENTS = [
-    Started(0, 10**10, ()),
+    Started(0, 10**10),
     TrialStarted(0, DEFAULT),
     Phase("warm-up"),
     TrialFinished(Record(0, DEFAULT, "complete", Measurement({}), (0.25, 35.0, 0.95)), snapshot(1)),
@@ -43,7 +43,7 @@ EVENTS = [
         ),
         snapshot(2),
     ),
-    SearchEnded("limit of 2 trials reached", 1),
+    SearchEnded("limit of 2 trials reached"),
 ]
 
 

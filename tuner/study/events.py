@@ -47,7 +47,6 @@ class Started:
 
     resumed: int
     size: int
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ class SearchEnded:
     """The search is over; `reason` says why in one line."""
 
     reason: str
-    candidates: int
 
 
 Event = Started | TrialStarted | Phase | TrialFinished | SearchEnded

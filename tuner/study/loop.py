@@ -33,5 +33,5 @@ def search(
         session.reserve = reserve(session)
         status = session.status()
         observe(TrialFinished(record, session.snapshot(status)))
-    observe(SearchEnded(reason, len({r.configuration for r in session.complete})))
+    observe(SearchEnded(reason))
     return reason

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,11 +169,6 @@ class Session:
             elapsed=self.elapsed,
             seconds_left=self.seconds_left,
         )
-
-    @cached_property
-    def default(self) -> Configuration:
-        """The engine's default configuration."""
-        return self.space.default
 
 
 def _values(measurement: Measurement, objectives: Sequence[Objective]) -> tuple[float, ...]:
