@@ -32,11 +32,11 @@ def main() -> None:
     task = builtin_task(n=options.prompts)
     with tempfile.TemporaryDirectory() as folder, TransformersEngine() as engine:
         engine.apply(arguments(untrained_model(Path(folder)), batch_size=16))
-        engine.run(task.texts, seed=0)
+        engine.run(task.requests, seed=0)
         meter = best_meter(lambda: engine.pids, engine.device, engine.settings["gpus"])
         began = time.perf_counter()
         meter.start()
-        completions = engine.run(task.texts, seed=0)
+        completions = engine.run(task.requests, seed=0)
         reading = meter.stop()
         window = reading.seconds
         around = time.perf_counter() - began - window

@@ -144,7 +144,11 @@ def run_by_hand(folder: Path) -> list[str]:
         attn_implementation=engine["load"]["attn_implementation"],
     )
     tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
-    texts, size, found = builtin_task(n=PROMPTS).texts, engine["harness"]["batch_size"], []
+    texts, size, found = (
+        [r.prompt for r in builtin_task(n=PROMPTS).requests],
+        engine["harness"]["batch_size"],
+        [],
+    )
     for start in range(0, len(texts), size):
         batch = tokenizer(list(texts[start : start + size]), return_tensors="pt", padding=True)
         with torch.inference_mode():

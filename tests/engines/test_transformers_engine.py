@@ -15,7 +15,7 @@ from tuner.errors import UserError
 from tuner.measure import EngineFailure
 from tuner.tasks import builtin_task
 
-PROMPTS = builtin_task(n=12).texts
+PROMPTS = builtin_task(n=12).requests
 LIMITS = Limits(load_s=60, run_s=60, silence_s=30)
 
 
@@ -63,8 +63,8 @@ def test_answers_are_those_of_generate_called_directly(engine, tiny_model, reque
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     engine.apply(arguments(tiny_model, request_))
     completions = engine.run(PROMPTS, seed=0)
-    for prompt, completion in zip(PROMPTS, completions, strict=True):
-        inputs = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
+    for request, completion in zip(PROMPTS, completions, strict=True):
+        inputs = tokenizer(request.prompt, return_tensors="pt", return_token_type_ids=False)
         n = inputs["input_ids"].shape[1]
         output = model.generate(**inputs, max_new_tokens=8, **request_)[0, n:]
         kept = [token for token in output.tolist() if token != tokenizer.pad_token_id]

@@ -50,25 +50,26 @@ class ScriptedEngine:
             raise EngineFailure("refused", self.now["refuse"])
         return self.settings
 
-    def run(self, prompts, *, seed, seconds=None):
+    def run(self, requests, *, seed, seconds=None):
         name = self.settings["model"]
         self.runs[name] = self.runs.get(name, 0) + 1
-        self.calls.append(("run", name, tuple(prompts), seed, seconds))
+        self.calls.append(("run", name, tuple(requests), seed, seconds))
         if "fail" in self.now:
             self.now["fail"](self.runs[name])
         answer = self.now.get("answer", lambda prompt, seed: "yes")
         each = self.now.get("request_s", 0.001)
         began = time.perf_counter()
         completions = []
-        for start in range(0, len(prompts), 2):
+        for start in range(0, len(requests), 2):
             if seconds is not None and start and time.perf_counter() - began >= seconds:
                 break
-            batch = prompts[start : start + 2]
+            batch = requests[start : start + 2]
             end = time.perf_counter() + each * len(batch)
             while time.perf_counter() < end:
                 pass
             completions += [
-                Completion(answer(p, seed), 3, 5, each, 2 * each, 2 * each, "stop") for p in batch
+                Completion(answer(r.prompt, seed), 3, 5, each, 2 * each, 2 * each, "stop")
+                for r in batch
             ]
         return completions
 

@@ -141,17 +141,17 @@ def test_repeats_that_do_not_agree_make_a_measurement_suspect():
 class _Unsteady(ScriptedEngine):
     """Each run takes twice as long as the one before."""
 
-    def run(self, prompts, *, seed, seconds=None):
+    def run(self, requests, *, seed, seconds=None):
         self.script = {"a": {"request_s": 0.0005 * 2 ** self.runs.get("a", 0)}}
-        return super().run(prompts, seed=seed, seconds=seconds)
+        return super().run(requests, seed=seed, seconds=seconds)
 
 
 def test_tokens_that_were_not_counted_make_a_measurement_invalid():
     class Uncounted(ScriptedEngine):
-        def run(self, prompts, *, seed, seconds=None):
+        def run(self, requests, *, seed, seconds=None):
             from dataclasses import replace
 
-            completions = super().run(prompts, seed=seed, seconds=seconds)
+            completions = super().run(requests, seed=seed, seconds=seconds)
             return [replace(c, n_output_tokens=0) for c in completions]
 
     measurement = measure(Uncounted(), arguments(), task(), QUICK)
@@ -173,8 +173,8 @@ def test_interleaving_goes_forth_and_back_in_changing_order_with_shared_seeds():
     assert len({tuple(order) for order in orders}) > 1
     for one in rounds:
         forth, back = one[:3], one[3:]
-        assert {call[2] for call in forth} == {task().texts[:6]}
-        assert {call[2] for call in back} == {task().texts[6:]}
+        assert {call[2] for call in forth} == {task().requests[:6]}
+        assert {call[2] for call in back} == {task().requests[6:]}
         assert len({call[3] for call in forth}) == len({call[3] for call in back}) == 1
     assert len({call[3] for call in runs}) == 12
     for name, measurement in zip(names, measurements, strict=True):

@@ -19,6 +19,7 @@ from tuner.engines.transformers_generation import answer, effective_config, set_
 from tuner.engines.transformers_models import LoadedModel, load_model
 from tuner.engines.transformers_watch import PeakMemory, WarningLog
 from tuner.measure.measurement import Cause
+from tuner.workloads import Request
 
 _MEMORY_SHARE = 0.25
 """Of the memory that may still be used: how much the models kept for later may take."""
@@ -93,8 +94,10 @@ class Runner:
             "warnings": self._warnings.messages,
         }
 
-    def run(self, prompts: list[str], seed: int, seconds: float | None) -> dict[str, Any]:
-        """Answer the prompts under the configuration in force."""
+    def run(
+        self, requests: list[dict[str, Any]], seed: int, seconds: float | None
+    ) -> dict[str, Any]:
+        """Answer the requests under the configuration in force."""
         if self._current is None:
             raise ValueError("no configuration is in force")
         peak = PeakMemory(self._options["device"])
@@ -102,14 +105,14 @@ class Runner:
         completions = answer(
             self._current,
             self._assistant,
-            prompts,
+            [Request(**request) for request in requests],
             batch_size=self._batch_size,
             seconds=seconds,
             chat_template=self._options["chat_template"],
             trust_remote_code=self._options["trust_remote_code"],
             beat=self._channel.beat,
         )
-        if prompts and not any(completion["n_output_tokens"] for completion in completions):
+        if requests and not any(completion["n_output_tokens"] for completion in completions):
             raise WrongOutputError("not one token was generated")
         others = sum(m.n_bytes for m in self._models.values()) - self._current.n_bytes
         if self._assistant is not None:

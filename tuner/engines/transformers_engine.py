@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.engines.child import Child, Limits
 from tuner.errors import UserError
 from tuner.measure.engine import Completion, EngineFailure
+from tuner.workloads import Request
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -110,13 +112,18 @@ class TransformersEngine:
         return self.settings
 
     def run(
-        self, prompts: Sequence[str], *, seed: int, seconds: float | None = None
+        self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
     ) -> list[Completion]:
-        """Answer prompts in batches; no further batch begins after `seconds`."""
+        """Answer requests in batches, whenever they arrive; none begins after `seconds`."""
         if self._child is None or not self._settings:
             raise EngineFailure("crash", "the engine is not running: apply a configuration first")
         reply = self._child.call(
-            {"op": "run", "prompts": list(prompts), "seed": seed, "seconds": seconds},
+            {
+                "op": "run",
+                "requests": [asdict(request) for request in requests],
+                "seed": seed,
+                "seconds": seconds,
+            },
             limit_s=self._limits.run_s,
             silence_s=self._limits.silence_s,
         )

@@ -11,6 +11,7 @@ import torch
 from transformers import CompileConfig, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from tuner.engines.transformers_models import LoadedModel
+from tuner.workloads import Request
 
 _SAMPLING = (
     "temperature",
@@ -69,7 +70,7 @@ def set_assistant(assistant: LoadedModel, request: Mapping[str, Any]) -> None:
 def answer(
     loaded: LoadedModel,
     assistant: LoadedModel | None,
-    prompts: Sequence[str],
+    requests: Sequence[Request],
     *,
     batch_size: int,
     seconds: float | None,
@@ -77,10 +78,12 @@ def answer(
     trust_remote_code: bool,
     beat: Callable[[], None],
 ) -> list[dict[str, Any]]:
-    """Answer prompts batch by batch; no further batch begins after `seconds`.
+    """Answer requests batch by batch; no further batch begins after `seconds`.
+
+    A batch goes on until the longest of its answers may end.
 
     Returns:
-        the fields of `tuner.measure.Completion` for each prompt answered.
+        the fields of `tuner.measure.Completion` for each request answered.
     """
     began = time.perf_counter()
     extra: dict[str, Any] = {"trust_remote_code": True} if trust_remote_code else {}
@@ -89,10 +92,10 @@ def answer(
         if assistant.model.config.vocab_size != loaded.model.config.vocab_size:
             extra |= {"tokenizer": loaded.tokenizer, "assistant_tokenizer": assistant.tokenizer}
     completions: list[dict[str, Any]] = []
-    for start in range(0, len(prompts), batch_size):
+    for start in range(0, len(requests), batch_size):
         if seconds is not None and start and time.perf_counter() - began >= seconds:
             break
-        batch = prompts[start : start + batch_size]
+        batch = requests[start : start + batch_size]
         completions += _answer_batch(loaded, batch, extra, chat_template, beat)
         beat()
     return completions
@@ -100,19 +103,19 @@ def answer(
 
 def _answer_batch(
     loaded: LoadedModel,
-    batch: Sequence[str],
+    batch: Sequence[Request],
     extra: Mapping[str, Any],
     chat_template: bool | None,
     beat: Callable[[], None],
 ) -> list[dict[str, Any]]:
     began = time.perf_counter()
     model = loaded.model
-    inputs = _encode(loaded, batch, chat_template)
+    inputs = _encode(loaded, [request.prompt for request in batch], chat_template)
     clock = _StepClock(model.device.type, beat)
     config = model.generation_config
     if config.cache_implementation != "paged":  # continuous batching takes no stopping criteria
         extra = {**extra, "stopping_criteria": StoppingCriteriaList([clock])}
-    output = model.generate(**inputs, **extra)
+    output = model.generate(**inputs, **_lengths(batch), **extra)
     output = output.reshape(-1, output.shape[-1])
     # With several sequences returned for a prompt, the first is the best.
     rows = output[:: output.shape[0] // len(batch), inputs["input_ids"].shape[1] :]
@@ -138,6 +141,18 @@ def _answer_batch(
             }
         )
     return completions
+
+
+def _lengths(batch: Sequence[Request]) -> dict[str, int]:
+    """Bounds on the new tokens of a batch, where its requests set any."""
+    most = [r.max_tokens for r in batch if r.max_tokens is not None]
+    least = [r.min_tokens for r in batch if r.min_tokens is not None]
+    bounds = {}
+    if len(most) == len(batch):
+        bounds["max_new_tokens"] = max(most)
+    if len(least) == len(batch):
+        bounds["min_new_tokens"] = min(least)
+    return bounds
 
 
 def _encode(loaded: LoadedModel, batch: Sequence[str], chat_template: bool | None) -> Any:

@@ -17,7 +17,7 @@ from tuner.measure.meters import Meter
 from tuner.measure.metrics import Pass, joined, metrics_of, prompt_scores
 from tuner.measure.protocol import Protocol
 from tuner.measure.validity import check
-from tuner.tasks import Task
+from tuner.workloads import Work
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -36,14 +36,14 @@ class Run:
         self,
         engine: Engine,
         arguments: Arguments,
-        task: Task,
+        work: Work,
         protocol: Protocol,
         rng: random.Random,
         progress: Progress,
     ) -> None:
         self._engine = engine
         self._arguments = arguments
-        self._task = task
+        self._work = work
         self._protocol = protocol
         self._rng = rng
         self._progress = progress
@@ -71,14 +71,14 @@ class Run:
             self._progress("warm-up")
             warm = time.monotonic()
             seed = self._rng.getrandbits(31)
-            self._warm = warm_up(self._engine, self._meter, self._task, warmup_s, seed)
+            self._warm = warm_up(self._engine, self._meter, self._work, warmup_s, seed)
         finally:
             self._setup_s += time.monotonic() - began
         return time.monotonic() - warm
 
     def repeat(self, used_s: float) -> None:
         """Make passes by the rules of the protocol, `used_s` of its time being gone."""
-        protocol, size = self._protocol, len(self._task)
+        protocol, size = self._protocol, len(self._work)
         if used_s > _TOO_SLOW * protocol.max_seconds and self._warm is not None:
             self.passes.append(self._warm)  # better than to overrun once more
             self._doubts.append("one batch took so long that its warm-up had to be the measurement")
@@ -98,7 +98,7 @@ class Run:
 
     def go_forth(self, seed: int) -> None:
         """Make the first half of a pass, of whole batches."""
-        n, batch_size = len(self._task), int(self._arguments.harness.get("batch_size", 1))
+        n, batch_size = len(self._work), int(self._arguments.harness.get("batch_size", 1))
         if self._halves is None:
             forth = min(n, math.ceil(n / 2 / batch_size) * batch_size)
             self._half = self._answer(forth, seed, self._protocol.max_seconds / 2)
@@ -118,16 +118,16 @@ class Run:
     def _answer(self, n: int, seed: int, limit_s: float | None) -> Pass:
         """Answer the next `n` prompts, or as many of them as begin within the limit."""
         assert self._meter is not None
-        indices = [(self._next + i) % len(self._task) for i in range(n)]
+        indices = [(self._next + i) % len(self._work) for i in range(n)]
         began = time.monotonic()
         try:
             one = run_pass(
-                self._engine, self._meter, self._task, indices, seed=seed, seconds=limit_s
+                self._engine, self._meter, self._work, indices, seed=seed, seconds=limit_s
             )
         finally:
             self._passes_s += time.monotonic() - began
             self._settings |= self._engine.settings
-        self._next = (self._next + len(one.indices)) % len(self._task)
+        self._next = (self._next + len(one.indices)) % len(self._work)
         return one
 
     def result(self) -> Measurement:
@@ -144,7 +144,7 @@ class Run:
             metrics,
             meter,
             self._protocol,
-            n_prompts=len(self._task),
+            n_prompts=len(self._work),
             arguments=self._arguments,
             settings=self._settings,
             doubts=self._doubts,

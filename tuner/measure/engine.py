@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tuner.measure.measurement import Cause
+from tuner.workloads import Request
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -25,6 +26,9 @@ class Completion:
         latency_s: when the whole answer was handed over. In a static batch that is when the
             slowest request of the batch has finished.
         finish_reason: `stop` where the model ended its answer, `length` where a limit cut it.
+        gaps_s: times between the pieces of a streamed answer; empty where it was not streamed.
+        error: why the request got no whole answer, in the engine's words; None where it did. A
+            failed request counts in no time, token or score.
 
     """
 
@@ -35,6 +39,8 @@ class Completion:
     last_token_s: float | None
     latency_s: float
     finish_reason: Literal["stop", "length"]
+    gaps_s: tuple[float, ...] = ()
+    error: str | None = None
 
 
 class EngineFailure(Exception):  # noqa: N818 (as `Failure`, which records it)
@@ -53,7 +59,7 @@ class EngineFailure(Exception):  # noqa: N818 (as `Failure`, which records it)
 
 
 class Engine(Protocol):
-    """Runs prompts under a configuration, in processes of its own.
+    """Answers requests under a configuration, in processes of its own.
 
     After an `EngineFailure` the next `apply` has to find a working engine again.
     """
@@ -81,12 +87,13 @@ class Engine(Protocol):
         """
 
     def run(
-        self, prompts: Sequence[str], *, seed: int, seconds: float | None = None
+        self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
     ) -> list[Completion]:
-        """Answer the prompts, in their order, and return one completion each.
+        """Answer the requests, in their order, and return one completion each.
 
-        No further batch begins after `seconds`: the list may be shorter than the prompts, but
-        holds one batch at least. Raises `EngineFailure`.
+        None begins after `seconds`: the list may be shorter than the requests, but holds one
+        batch at least. Engines that take one batch after the other pay no heed to arrivals.
+        Raises `EngineFailure`.
         """
 
     def close(self) -> None:

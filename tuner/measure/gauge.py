@@ -12,7 +12,7 @@ from tuner.measure.engine import Engine
 from tuner.measure.meters import Meter, best_meter, cpu_seconds
 from tuner.measure.metrics import Pass
 from tuner.measure.protocol import Protocol
-from tuner.tasks import Task
+from tuner.workloads import Work
 
 Progress = Callable[[str], None]
 """Is told in a few words what is being done."""
@@ -71,12 +71,12 @@ def idle_watts(engine: Engine, protocol: Protocol, progress: Progress) -> float 
     return gauge.idle_watts
 
 
-def warm_up(engine: Engine, meter: Meter, task: Task, seconds: float, seed: int) -> Pass:
+def warm_up(engine: Engine, meter: Meter, work: Work, seconds: float, seed: int) -> Pass:
     """Run the first batch until it no longer gets faster, or for so long; return the last run."""
     began = time.perf_counter()
     before = float("inf")
     for i in itertools.count():
-        one = run_pass(engine, meter, task, range(len(task)), seed=seed + i, seconds=0.0)
+        one = run_pass(engine, meter, work, range(len(work)), seed=seed + i, seconds=0.0)
         took = one.reading.seconds
         if took >= _SETTLED * before or time.perf_counter() - began >= seconds:
             return one
@@ -87,18 +87,18 @@ def warm_up(engine: Engine, meter: Meter, task: Task, seconds: float, seed: int)
 def run_pass(
     engine: Engine,
     meter: Meter,
-    task: Task,
+    work: Work,
     indices: Sequence[int],
     *,
     seed: int,
     seconds: float | None = None,
 ) -> Pass:
     """One metered pass over prompts of the task, or over as many as begin within `seconds`."""
-    chosen = task.select(indices)
+    chosen = work.select(indices)
     cpu_before = cpu_seconds(engine.pids)
     meter.start()
     try:
-        completions = engine.run(chosen.texts, seed=seed, seconds=seconds)
+        completions = engine.run(chosen.requests, seed=seed, seconds=seconds)
     finally:
         reading = meter.stop()
     cpu_s = cpu_seconds(engine.pids) - cpu_before

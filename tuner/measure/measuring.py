@@ -11,7 +11,7 @@ from tuner.measure.engine import Engine, EngineFailure
 from tuner.measure.gauge import Progress
 from tuner.measure.measurement import Measurement
 from tuner.measure.protocol import Protocol
-from tuner.tasks import Task
+from tuner.workloads import Work
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def measure(
     engine: Engine,
     arguments: Arguments,
-    task: Task,
+    work: Work,
     protocol: Protocol | None = None,
     *,
     seed: int = 0,
@@ -35,7 +35,7 @@ def measure(
         the measurement; a configuration that the engine could not run gives one with `failure`.
     """
     protocol = protocol or Protocol()
-    run = Run(engine, arguments, task, protocol, random.Random(seed), on_progress)
+    run = Run(engine, arguments, work, protocol, random.Random(seed), on_progress)
     try:
         run.repeat(used_s=run.set_up(min(protocol.warmup_seconds, protocol.max_seconds / 4)))
     except EngineFailure as failure:
@@ -46,7 +46,7 @@ def measure(
 def measure_interleaved(
     engine: Engine,
     configurations: Sequence[Arguments],
-    task: Task,
+    work: Work,
     protocol: Protocol | None = None,
     *,
     rounds: int,
@@ -67,7 +67,7 @@ def measure_interleaved(
     """
     protocol = protocol or Protocol()
     rng = random.Random(seed)
-    runs = [Run(engine, a, task, protocol, rng, on_progress) for a in configurations]
+    runs = [Run(engine, a, work, protocol, rng, on_progress) for a in configurations]
     failures: dict[int, EngineFailure] = {}
     for number in range(rounds):
         order = list(range(len(runs)))

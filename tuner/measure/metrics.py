@@ -24,7 +24,7 @@ class Pass:
     Attributes:
         indices: which prompts of the task, in the order in which they were answered.
         completions: of these prompts.
-        scores: of the completions, in [0, 1].
+        scores: of the completions, in [0, 1]; None where nobody knows the right answers.
         reading: what the meter said.
         cpu_s: CPU time of the engine's processes, in seconds.
         peak_memory_bytes: of the engine; None where unknown.
@@ -33,7 +33,7 @@ class Pass:
 
     indices: tuple[int, ...]
     completions: tuple[Completion, ...]
-    scores: tuple[float, ...]
+    scores: tuple[float, ...] | None
     reading: Reading
     cpu_s: float
     peak_memory_bytes: int | None
@@ -44,7 +44,7 @@ def joined(one: Pass, other: Pass) -> Pass:
     return Pass(
         indices=one.indices + other.indices,
         completions=one.completions + other.completions,
-        scores=one.scores + other.scores,
+        scores=None if one.scores is None or other.scores is None else one.scores + other.scores,
         reading=_joined_readings(one.reading, other.reading),
         cpu_s=one.cpu_s + other.cpu_s,
         peak_memory_bytes=(
@@ -95,15 +95,16 @@ def metrics_of(
     if "avg_power_w" in metrics:
         power = metrics["avg_power_w"]
         metrics["avg_power_w"] = _metric(power.repeats, power.unit, energy_source)
-    metrics["accuracy"] = _accuracy(passes)
+    if scores := prompt_scores(passes):
+        metrics["accuracy"] = _accuracy(passes, scores)
     return metrics
 
 
 def prompt_scores(passes: Sequence[Pass]) -> tuple[float, ...]:
-    """For each prompt that was answered its mean score, in the task's order."""
+    """For each graded prompt that was answered its mean score, in the task's order."""
     scores: dict[int, list[float]] = {}
     for one in passes:
-        for index, score in zip(one.indices, one.scores, strict=True):
+        for index, score in zip(one.indices, one.scores or (), strict=one.scores is not None):
             scores.setdefault(index, []).append(score)
     return tuple(_mean(scores[index]) for index in sorted(scores))
 
@@ -131,8 +132,7 @@ def _metric(values: Sequence[float], unit: str, source: str, floor: float = 0.0)
     )
 
 
-def _accuracy(passes: Sequence[Pass]) -> Metric:
-    scores = prompt_scores(passes)
+def _accuracy(passes: Sequence[Pass], scores: Sequence[float]) -> Metric:
     estimate = estimate_share(scores)
     return Metric(
         value=estimate.value,
@@ -142,7 +142,7 @@ def _accuracy(passes: Sequence[Pass]) -> Metric:
         sem=estimate.sem,
         n=len(scores),
         source="graded",
-        repeats=tuple(math.fsum(p.scores) / len(p.scores) for p in passes),
+        repeats=tuple(math.fsum(p.scores) / len(p.scores) for p in passes if p.scores),
     )
 
 

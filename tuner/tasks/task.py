@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuner.tasks.graders import GRADERS
+from tuner.workloads import Request
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class Task:
         return len(self.prompts)
 
     @property
-    def texts(self) -> tuple[str, ...]:
+    def requests(self) -> tuple[Request, ...]:
         """The prompts as the model is given them."""
-        return tuple(prompt.prompt for prompt in self.prompts)
+        return tuple(Request(prompt.prompt) for prompt in self.prompts)
 
     def grade(self, completions: Sequence[str]) -> tuple[float, ...]:
         """Scores in [0, 1] of completions of the first `len(completions)` prompts."""
