@@ -11,7 +11,9 @@ from tuner.space._layout import Condition, Layout
 from tuner.space.configuration import Value
 from tuner.space.contract import Arguments, Codes
 
-Role = Literal["load", "request", "harness", "context"]
+Role = Literal["load", "request", "harness", "hardware", "context"]
+
+_TOLD = ("load", "request", "harness", "hardware")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Telling:
 
     def arguments(self, code: Codes) -> Arguments:
         """The arguments of one row of codes."""
-        found: dict[str, dict[str, Value]] = {"load": {}, "request": {}, "harness": {}}
+        found: dict[str, dict[str, Value]] = {name: {} for name in _TOLD}
         decisions = self.layout.decisions
         for item in self.told:
             if _holds(item.condition, code):
@@ -64,7 +66,7 @@ class Telling:
                 if item.decision is not None:
                     value = decisions[item.decision].values[code[item.decision]]
                 found["request" if item.role == "context" else item.role][item.name] = value
-        return Arguments(found["load"], found["request"], found["harness"])
+        return Arguments(**found)
 
 
 def role(feature: Feature, model: FeatureModel) -> Role:

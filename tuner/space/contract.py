@@ -15,7 +15,7 @@ never leaves this room, and two rows that mean the same are equal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -73,12 +73,15 @@ class Arguments:
     Attributes:
         load: what is given when the model is loaded or the server started (`model`, `dtype`, ...).
         request: what is given with each call (`temperature`, `num_beams`, ...).
-        harness: what drives the engine rather than belongs to it (`batch_size`, `threads`).
+        harness: what drives the engine rather than belongs to it (`batch_size`, `concurrency`).
+        hardware: what the GPU is set to while the engine runs (`gpu_clock_mhz`, `power_limit_w`);
+            what is not told is left as it is.
     """
 
     load: Mapping[str, Value]
     request: Mapping[str, Value]
     harness: Mapping[str, Value]
+    hardware: Mapping[str, Value] = field(default_factory=dict)
 
 
 @runtime_checkable
