@@ -67,7 +67,7 @@ def test_a_slow_configuration_answers_a_part_of_the_prompts_in_each_pass():
     size = len(passes[1][2])
     assert size < 40
     assert all(len(call[2]) == size for call in passes[1:])
-    asked = [prompt for call in passes for prompt in call[2][:size]]
+    asked = [request.prompt for call in passes for request in call[2][:size]]
     assert asked == [f"p{i % 40}" for i in range(len(passes) * size)]
     answered = min(40, len(asked))
     assert measurement.metrics["accuracy"].n == len(measurement.scores) == answered
@@ -197,7 +197,7 @@ def test_a_slow_configuration_takes_parts_of_the_prompts_in_turn_when_interleave
     (slow,) = measure_interleaved(engine, [arguments()], task(40), protocol, rounds=2)
     size = len(engine.passes()[1][2])
     assert size < 20
-    asked = [prompt for call in engine.passes() for prompt in call[2][:size]]
+    asked = [request.prompt for call in engine.passes() for request in call[2][:size]]
     assert asked == [f"p{i % 40}" for i in range(4 * size)]
     assert slow.metrics["accuracy"].n == min(40, 4 * size)
 
