@@ -1,5 +1,45 @@
 """What an engine is asked: requests, their lengths and when they arrive."""
 
+from tuner.workloads.bins import Bin, Corner, Grid, binned_requests, bins, sample
+from tuner.workloads.energy import Measured, WorkloadEnergy, workload_energy
+from tuner.workloads.filling import (
+    Calibration,
+    Count,
+    Fill,
+    calibrate,
+    estimated_fill,
+    exact_fill,
+)
+from tuner.workloads.prompts import read_prompts
+from tuner.workloads.reading import read_lengths, read_workload
 from tuner.workloads.request import Request, Work
+from tuner.workloads.trace import Trace, percentile, read_trace
+from tuner.workloads.workload import Workload, filled
 
-__all__ = ["Request", "Work"]
+__all__ = [
+    "Bin",
+    "Calibration",
+    "Corner",
+    "Count",
+    "Fill",
+    "Grid",
+    "Measured",
+    "Request",
+    "Trace",
+    "Work",
+    "Workload",
+    "WorkloadEnergy",
+    "binned_requests",
+    "bins",
+    "calibrate",
+    "estimated_fill",
+    "exact_fill",
+    "filled",
+    "percentile",
+    "read_lengths",
+    "read_prompts",
+    "read_trace",
+    "read_workload",
+    "sample",
+    "workload_energy",
+]
