@@ -21,9 +21,12 @@ class Observation:
 
     Attributes:
         code: the configuration, shape `p`.
-        values: metrics in the order of the objectives; None where it failed.
+        values: metrics in the order of what is modelled (the objectives, then what service
+            levels add); None where it failed.
         sems: standard errors of these, None where unknown.
         cause: why it failed.
+        seconds: what it took before the first measured window, and from there on; None where
+            unknown.
 
     """
 
@@ -31,6 +34,7 @@ class Observation:
     values: Sequence[float] | None = None
     sems: Sequence[float | None] | None = None
     cause: str | None = None
+    seconds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class History:
         causes: why, length f.
         pending: configurations being measured, `q x p`.
         told: how many observations there are, repeats and failures included.
+        sequence: the configuration of every observation, in order, `told x p`; empty where
+            nobody asks what measurements take.
+        seconds: of each of these before the first window and from there on, `told x 2`; NaN
+            where unknown.
 
     """
 
@@ -57,17 +65,21 @@ class History:
     causes: tuple[str, ...]
     pending: Codes
     told: int
+    sequence: Codes
+    seconds: Floats
 
     @classmethod
     def of(
         cls,
         space: Space,
-        objectives: Sequence[Objective],
+        outputs: Sequence[Objective],
         observations: Sequence[Observation],
         pending: Codes | None = None,
+        *,
+        timed: bool = False,
     ) -> History:
         """Merge repeats; a measurement with a value that is not finite counts as failed."""
-        p, m = len(space.parameters), len(objectives)
+        p, m = len(space.parameters), len(outputs)
         groups: dict[bytes, list[Observation]] = {}
         broken: dict[bytes, tuple[Codes, str]] = {}
         for seen in observations:
@@ -77,7 +89,7 @@ class History:
             else:
                 broken.setdefault(key, (seen.code, seen.cause or "not a number"))
         broken = {key: entry for key, entry in broken.items() if key not in groups}
-        merged = [_merge(group, objectives) for group in groups.values()]
+        merged = [_merge(group, m) for group in groups.values()]
         return cls(
             codes=_stack([group[0].code for group in groups.values()], p),
             values=np.array([v for v, _ in merged]).reshape(-1, m),
@@ -87,6 +99,10 @@ class History:
             causes=tuple(cause for _, cause in broken.values()),
             pending=_stack([], p) if pending is None else pending,
             told=len(observations),
+            sequence=_stack([seen.code for seen in observations if timed], p),
+            seconds=np.array(
+                [seen.seconds or (np.nan, np.nan) for seen in observations if timed]
+            ).reshape(-1, 2),
         )
 
     @property
@@ -98,12 +114,13 @@ class History:
     def key(self) -> bytes:
         """Equal for equal histories, different for different ones."""
         digest = hashlib.sha256(repr((self.told, self.causes)).encode())
-        for array in (self.codes, self.values, self.sems, self.counts, self.failed, self.pending):
+        known = (self.codes, self.values, self.sems, self.counts, self.failed, self.pending)
+        for array in (*known, self.sequence, self.seconds):
             digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         return digest.digest()
 
 
-def _merge(group: Sequence[Observation], objectives: Sequence[Objective]) -> tuple[Floats, Floats]:
+def _merge(group: Sequence[Observation], m: int) -> tuple[Floats, Floats]:
     """Precision-weighted mean of repeats and its standard error; plain mean where one is unknown.
 
     The error of a mean is never taken below what the scatter of the repeats shows.
@@ -113,7 +130,7 @@ def _merge(group: Sequence[Observation], objectives: Sequence[Objective]) -> tup
         [
             [np.nan if s is None else s for s in seen.sems]
             if seen.sems is not None
-            else [np.nan] * len(objectives)
+            else [np.nan] * m
             for seen in group
         ],
         dtype=np.float64,

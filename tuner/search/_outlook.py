@@ -16,10 +16,13 @@ import torch
 
 from tuner.search._acquisition import ehvi, gains
 from tuner.search._candidates import best_candidates
+from tuner.search._cost import Cost
 from tuner.search._history import History
+from tuner.search._promises import Promises
 from tuner.search.pareto import free_boxes, hypervolume, minimal
 from tuner.space.contract import Codes, Space
 from tuner.surrogates import Feasibility, Objective, Surrogate
+from tuner.surrogates.level import Level, modelled
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,6 +34,8 @@ SAMPLED = 64
 """Best candidates in each of them."""
 LIKELY = 0.8
 """The remaining gain is a bound that holds with this probability."""
+NEAREST = 8
+"""Configurations nearest to keeping the levels, around which to look while none keeps them."""
 
 
 @dataclass(frozen=True)
@@ -39,38 +44,46 @@ class Outlook:
 
     Attributes:
         codes: candidates, best first, `N x p`; a measured one stands for measuring it again.
-        scores: expected gain of each in hypervolume, failures weighed in, length N.
+        gains: expected gain of each in hypervolume, failures and levels weighed in, length N.
         volume: hypervolume of the expected front, in the same (standardised) units.
         surrogate: the processes behind it, pending measurements imagined.
-        front: expected values of the front, `k x m`, standardised and minimised.
+        front: expected values of the front, `k x m`, standardised and minimised; empty while
+            nothing keeps the levels.
         reference: reference point of the hypervolume, length m.
+        promises: the service levels.
 
     """
 
     codes: Codes
-    scores: Floats
+    gains: Floats
     volume: float
     surrogate: Surrogate
     front: Floats
     reference: Floats
+    promises: Promises
 
     def remaining_gain(self, seed: int) -> float:
         """Share of the front's hypervolume that measuring the best candidates would add.
 
         A bound that holds with probability `LIKELY`, over joint samples of the processes. Where
         already the best single candidate is expected to add more than that is worth sampling
-        for, that expectation is the answer.
+        for, that expectation is the answer. While nothing keeps the levels, it is the share of
+        the samples in which one of the best candidates does.
         """
         if not len(self.codes):
             return 0.0
-        best = float(self.scores[0]) / max(self.volume, 1e-12)
+        best = np.argsort(-self.gains, kind="stable")[:SAMPLED]
         with one_thread():
-            sampled = self._samples(self.codes[:SAMPLED], seed)
-        shares = gains(sampled, self.front, self.reference) / max(self.volume, 1e-12)
-        return max(best, float(np.quantile(shares, LIKELY)))
+            sampled = self._samples(self.codes[best], seed)
+        kept = self.promises.kept(sampled)
+        if not len(self.front):
+            return float(kept.any(1).mean())
+        added = np.where(kept[..., None], sampled[..., : self.front.shape[1]], np.inf)
+        shares = gains(added, self.front, self.reference) / self.volume
+        return max(float(self.gains[best[0]]) / self.volume, float(np.quantile(shares, LIKELY)))
 
     def _samples(self, codes: Codes, seed: int) -> Floats:
-        """Joint samples of the objectives at N configurations, `SAMPLES x N x m`."""
+        """Joint samples of all outputs at N configurations, `SAMPLES x N x outputs`."""
         generator = torch.Generator().manual_seed(seed)
         draws = []
         for gp in self.surrogate.processes:
@@ -82,39 +95,69 @@ class Outlook:
         return torch.stack(draws, 2).numpy()
 
 
-def look(space: Space, objectives: Sequence[Objective], history: History, seed: int) -> Outlook:
-    """Fit the models to a history with at least one measurement and rank what to measure next."""
+def look(
+    space: Space,
+    objectives: Sequence[Objective],
+    levels: Sequence[Level],
+    history: History,
+    seed: int,
+) -> Outlook:
+    """Fit the models to a history with at least one measurement and rank what to measure next.
+
+    The values of the history are those of `modelled(objectives, levels)`.
+    """
     rng = np.random.default_rng([seed, 1, history.told, len(history.pending)])
+    outputs, m = modelled(objectives, levels), len(objectives)
     with one_thread():
         surrogate = Surrogate.fit(
-            space, history.codes, history.values, history.sems, objectives
+            space, history.codes, history.values, history.sems, outputs
         ).imagine(history.pending)
         works = Feasibility.fit(space, history.codes, history.failed, history.causes)
-        seen, _ = surrogate.standardised(surrogate.codes)
-        expected = seen.numpy()
-        on_front = minimal(expected)
+        promises = Promises.of(space, history, surrogate, outputs, levels)
+        cost = Cost.fit(space, history)
+        seen, doubt = surrogate.standardised(surrogate.codes)
+        expected = seen[:, :m].numpy()
+        on_front = _front(expected, promises.kept(seen.numpy()))
         front = expected[on_front]
         reference = reference_point(expected)
         boxes = free_boxes(front, reference)
 
-        def score(codes: Codes) -> Floats:
+        def gain(codes: Codes) -> Floats:
             mean, variance = surrogate.standardised(codes)
-            gain = ehvi(mean, variance.sqrt(), boxes)
-            return np.asarray(gain * works.probability(codes), dtype=np.float64)
+            found = ehvi(mean[:, :m], variance[:, :m].sqrt(), boxes)
+            found = found * works.probability(codes) * promises.chance(mean, variance)
+            return np.asarray(found, dtype=np.float64)
 
-        codes, scores = best_candidates(space, score, history.known, surrogate.codes[on_front], rng)
+        def pace(codes: Codes) -> Floats:
+            return gain(codes) / cost.seconds(codes)
+
+        around = surrogate.codes[on_front]
+        if not len(around):
+            nearest = np.argsort(-promises.chance(seen, doubt).numpy(), kind="stable")
+            around = surrogate.codes[nearest[:NEAREST]]
+        codes, scores = best_candidates(space, pace, history.known, around, rng)
         if len(scores) and scores[0] <= 0:
             codes = rng.permutation(codes)
         again, worth = _repeats(surrogate, on_front, expected, reference, history)
-        order = np.argsort(-np.concatenate([scores, worth]), kind="stable")
+        seconds = np.concatenate([cost.seconds(codes), cost.seconds(again)])
+        scores = np.concatenate([scores, worth / seconds[len(codes) :]])
+        order = np.argsort(-scores, kind="stable")
     return Outlook(
         codes=np.concatenate([codes, again])[order],
-        scores=np.concatenate([scores, worth])[order],
+        gains=(scores * seconds)[order],
         volume=hypervolume(front, reference),
         surrogate=surrogate,
         front=front,
         reference=reference,
+        promises=promises,
     )
+
+
+def _front(points: Floats, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which points are non-dominated among those that keep the levels."""
+    on_front = kept.copy()
+    on_front[kept] = minimal(points[kept])
+    return on_front
 
 
 def reference_point(points: Floats) -> Floats:
@@ -147,10 +190,11 @@ def _repeats(
     codes = history.codes[places]
     if not len(codes):
         return codes, np.empty(0)
-    mean, variance = surrogate.standardised(codes)
-    noise = torch.tensor([gp.noise for gp in surrogate.processes], dtype=torch.float64)
+    m = expected.shape[1]
+    mean, variance = (t[:, :m] for t in surrogate.standardised(codes))
+    noise = torch.tensor([gp.noise for gp in surrogate.processes[:m]], dtype=torch.float64)
     counts = torch.from_numpy(history.counts[places])
-    single = surrogate.known[torch.from_numpy(places)] * counts[:, None]
+    single = surrogate.known[torch.from_numpy(places), :m] * counts[:, None]
     now_noise, next_noise = noise + single / counts[:, None], noise + single / (counts[:, None] + 1)
     others = 1 / (1 / variance - 1 / now_noise).clamp_min(1e-12)
     move = (variance - 1 / (1 / others + 1 / next_noise)).clamp_min(0.0).sqrt()

@@ -19,8 +19,11 @@ from tuner.search.design import design_size, initial_design
 from tuner.search.stopping import StopRule, StopStatus
 from tuner.space.contract import Codes, Space
 from tuner.surrogates import Objective
+from tuner.surrogates.level import Level, modelled
 
+LEVELS = "tuner:levels"
 SEM = "tuner:sem"
+SECONDS = "tuner:seconds"
 CAUSE = "tuner:cause"
 LOST_TWICE = "crash"
 """What a configuration is taken for whose trial was lost twice without a stated cause."""
@@ -34,13 +37,16 @@ class ParetoSampler(optuna.samplers.BaseSampler):
     It begins with `initial_design`, then fits one Gaussian process per objective and proposes
     what has the greatest expected hypervolume improvement, weighed by the probability that it
     can be measured at all. A noisy front configuration is proposed again when that is worth more
-    than a new one. The objective function has to call `space.suggest(trial)`.
+    than a new one. The objective function has to call `space.suggest(trial)`. Service levels are
+    outcome constraints: a configuration counts with the probability that it keeps them.
 
     Everything is rebuilt from the trials of the study: a sampler made anew proposes what the old
     one would have proposed. From a trial it reads `values`, and from its user attributes
-    `tuner:sem` (standard errors of the values, None where unknown) and, for failed trials,
-    `tuner:cause`. A trial that failed without a cause counts as interrupted and its configuration
-    is proposed once more. Running trials are taken into account.
+    `tuner:levels` (what `outputs` has beyond the objectives), `tuner:sem` (standard errors of all
+    of these, None where unknown), `tuner:seconds` (what it took before the first measured window,
+    and from there on) and, for failed trials, `tuner:cause`. A trial that failed without a cause
+    counts as interrupted and its configuration is proposed once more. Running trials are taken
+    into account.
 
     Args:
         space: the space to search.
@@ -48,6 +54,9 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         seed: the same seed on the same trials gives the same proposals.
         budget: number of trials planned, if known: the initial design is sized to it.
         rule: when the study counts as finished.
+        levels: service levels.
+        paced: whether to ask for progress per second instead of per measurement: expected gains
+            are divided by what a measurement is expected to take, restarts of the engine counted.
 
     """
 
@@ -59,9 +68,14 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         seed: int = 0,
         budget: int | None = None,
         rule: StopRule | None = None,
+        levels: Sequence[Level] = (),
+        paced: bool = False,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
+        self.levels = tuple(levels)
+        self.outputs = modelled(self.objectives, self.levels)
+        self.paced = paced
         self.seed = seed
         self.rule = rule or StopRule()
         self._design = initial_design(space, design_size(space, budget), seed=seed)
@@ -113,7 +127,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             seen, pending = self._observations(trials), self._pending(trials)
         chosen = []
         for _ in range(n):
-            history = History.of(self.space, self.objectives, seen, pending)
+            history = self._history(seen, pending)
             chosen.append(self._next(history))
             pending = np.concatenate([history.pending, chosen[-1][None]])
         return np.stack(chosen)
@@ -122,7 +136,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         """What the stopping rule says after the measurements so far (running ones left out)."""
         if isinstance(seen, optuna.Study):
             seen = self._observations(seen.get_trials(deepcopy=False))
-        history = History.of(self.space, self.objectives, seen)
+        history = self._history(seen)
         left = max(len(self._design) - len(history.codes), 0)
         if len(history.known) >= self.space.size:
             return self.rule.exhausted(self.space.size)
@@ -130,13 +144,17 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             return self.rule.starting(len(history.codes), len(self._design))
         gains = []
         for back in range(self.rule.patience):
-            past = History.of(self.space, self.objectives, seen[: len(seen) - back])
+            past = self._history(seen[: len(seen) - back])
             if len(past.codes) < len(self._design):
                 break
             gains.append(self._gain(past))
             if gains[-1] >= self.rule.share:
                 break
-        return self.rule.judge(gains[::-1], len(seen))
+        kept = len(self._outlook(history).front) > 0
+        return self.rule.judge(gains[::-1], len(seen), kept=kept)
+
+    def _history(self, seen: Sequence[Observation], pending: Codes | None = None) -> History:
+        return History.of(self.space, self.outputs, seen, pending, timed=self.paced)
 
     def _next(self, history: History) -> Codes:
         if len(history.codes) < len(self._design):
@@ -162,7 +180,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
     def _outlook(self, history: History) -> Outlook:
         key = history.key
         if key not in self._outlooks:
-            self._outlooks[key] = look(self.space, self.objectives, history, self.seed)
+            self._outlooks[key] = look(self.space, self.objectives, self.levels, history, self.seed)
             while len(self._outlooks) > REMEMBERED:
                 self._outlooks.popitem(last=False)
         return self._outlooks[key]
@@ -197,13 +215,16 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             if not trial.state.is_finished() or (code := self._code(trial)) is None:
                 continue
             if trial.state == TrialState.COMPLETE:
-                seen.append(Observation(code, trial.values, trial.user_attrs.get(SEM)))
+                values = [*trial.values, *trial.user_attrs.get(LEVELS, ())]
+                values += [np.nan] * (len(self.outputs) - len(values))
+                sems = trial.user_attrs.get(SEM)
+                seen.append(Observation(code, values, sems, seconds=_seconds(trial)))
                 continue
             cause = trial.user_attrs.get(CAUSE)
             if cause is None and code.tobytes() not in lost:
                 lost.add(code.tobytes())
                 continue
-            seen.append(Observation(code, cause=cause or LOST_TWICE))
+            seen.append(Observation(code, cause=cause or LOST_TWICE, seconds=_seconds(trial)))
         return seen
 
     def _code(self, trial: FrozenTrial) -> Codes | None:
@@ -220,3 +241,8 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             except (ValueError, UserError):
                 self._codes[key] = None
         return self._codes[key]
+
+
+def _seconds(trial: FrozenTrial) -> tuple[float, float] | None:
+    setup_run = trial.user_attrs.get(SECONDS)
+    return None if setup_run is None else (float(setup_run[0]), float(setup_run[1]))

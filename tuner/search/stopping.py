@@ -42,13 +42,15 @@ class StopRule:
     patience: int = 3
     least: int = 12
 
-    def judge(self, gains: Sequence[float], finished: int) -> StopStatus:
+    def judge(self, gains: Sequence[float], finished: int, *, kept: bool = True) -> StopStatus:
         """Status from the remaining gains seen lately.
 
         Args:
             gains: remaining gain after each of the last (up to `patience`) measurements, the newest
                 last.
             finished: how many measurements there are.
+            kept: whether anything is expected to keep the service levels. While nothing is, a
+                gain is the chance that something else does.
 
         """
         now = gains[-1]
@@ -57,7 +59,13 @@ class StopRule:
         )
         done = small >= self.patience and finished >= self.least
         percent = f"{100 * self.share:g} %"
-        if done:
+        if not kept:
+            chance = (
+                "nothing measured keeps the service levels; the chance that anything else does is "
+                f"{100 * now:.2g} %"
+            )
+            reason = chance if done else f"{chance}, and the search ends below {percent}"
+        elif done:
             reason = (
                 f"the front is stable: over the last {self.patience} measurements what is left was "
                 f"expected to add less than {percent} of its hypervolume (now {100 * now:.2g} %)"

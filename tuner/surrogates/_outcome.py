@@ -52,6 +52,21 @@ class Outcome:
         scaled = np.minimum(to_scale(values, self.objective, self.scale), self.cap)
         return (scaled - self.centre) / self.spread
 
+    def bound(self, limit: float, values: Floats) -> float:
+        """Where a limit on the metric lies among standardised values.
+
+        One that has no place on the scale, such as 0 on a logarithmic one, lies infinitely far
+        on the side where it belongs. Where bad values were cut off, the limit stays below the
+        cut, so that what was cut off does not seem to keep it.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = float(to_scale(np.array([limit]), self.objective, self.scale)[0])
+        if np.isnan(scaled):  # the logarithm of a negative number
+            scaled = -np.inf if self.objective.direction == "min" else np.inf
+        if (to_scale(values, self.objective, self.scale) > self.cap).any():
+            scaled = min(scaled, self.cap - 1e-6 * self.spread)
+        return (scaled - self.centre) / self.spread
+
     def variance(self, values: Floats, sems: Floats) -> Floats:
         """Variance of standardised values from standard errors; 0 where that is unknown."""
         carried = np.nan_to_num(sems) * slope(values, self.scale) / self.spread

@@ -1,0 +1,114 @@
+"""Service levels: what a configuration has to keep before anything else about it counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tuner.errors import UserError
+from tuner.surrogates.objective import Direction, Objective
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_LEVEL = re.compile(
+    rf"\s*(?P<metric>[A-Za-z]\w*)\s*(?P<sense><=|>=|<|>)\s*"
+    rf"(?:(?P<bound>{_NUMBER})|default\s*(?:(?P<how>[-+*])\s*(?P<by>{_NUMBER}))?)\s*"
+)
+_GOODPUT = re.compile(rf"(?P<kind>ttft|tpot|e2el):(?P<ms>{_NUMBER})")
+GOODPUT_SHARE = "p99"
+"""`ttft:500` is promised to so many of the requests."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A bound on a metric: `p99_ttft_ms<500`, `accuracy>=default-0.01`.
+
+    Attributes:
+        metric: its name.
+        direction: `min` for an upper bound, `max` for a lower one.
+        bound: the number; where `how` is set, what the default's value is changed by.
+        how: `+`, `-` or `*` for a bound relative to what the default configuration reaches.
+        text: as it was written.
+
+    """
+
+    metric: str
+    direction: Direction
+    bound: float
+    how: Literal["+", "-", "*"] | None
+    text: str
+
+    def limit(self, default: float | None) -> float | None:
+        """The bound as a number; None where the default's value is needed and not known."""
+        if self.how is None:
+            return self.bound
+        if default is None:
+            return None
+        if self.how == "*":
+            return default * self.bound
+        return default + (self.bound if self.how == "+" else -self.bound)
+
+    def holds(self, value: float, limit: float) -> bool:
+        """Whether a value keeps the limit; being equal to it does."""
+        return value <= limit if self.direction == "min" else value >= limit
+
+    @property
+    def objective(self) -> Objective:
+        """The metric as a surrogate models it."""
+        return Objective.parse(f"{self.metric}:{self.direction}")
+
+
+def parse_levels(texts: Iterable[str]) -> tuple[Level, ...]:
+    """Levels from texts, each either one comparison or per-request bounds `ttft:500 tpot:50`.
+
+    Per-request bounds are in milliseconds, as `vllm bench serve --goodput` takes them, and are
+    promised to 99 of 100 requests.
+
+    Raises:
+        UserError: a text is neither; the message shows both forms.
+    """
+    levels: list[Level] = []
+    for text in texts:
+        match = _LEVEL.fullmatch(text)
+        if match is not None:
+            levels.append(_level(match, text.strip()))
+            continue
+        parts = [_GOODPUT.fullmatch(part) for part in text.split()]
+        if not parts or not all(parts):
+            raise UserError(
+                f"--slo {text}: not a service level; write METRIC<NUMBER or METRIC>=NUMBER, as in "
+                "'p99_ttft_ms<500' or 'accuracy>=default-0.01', or bounds for each request in "
+                "milliseconds, as in 'ttft:500 tpot:50'."
+            )
+        for part in filter(None, parts):
+            metric = f"{GOODPUT_SHARE}_{part['kind']}_ms"
+            bound = float(part["ms"])
+            levels.append(Level(metric, "min", bound, None, f"{metric}<={bound:g}"))
+    return tuple(dict.fromkeys(levels))
+
+
+def goodput_bounds(texts: Iterable[str]) -> dict[str, float]:
+    """The per-request bounds in milliseconds among the texts, by `ttft`, `tpot` or `e2el`."""
+    found = (_GOODPUT.fullmatch(part) for text in texts for part in text.split())
+    return {match["kind"]: float(match["ms"]) for match in found if match is not None}
+
+
+def limits_of(levels: Sequence[Level], default: Mapping[str, float]) -> list[float | None]:
+    """The bounds as numbers, given the default configuration's metrics."""
+    return [level.limit(default.get(level.metric)) for level in levels]
+
+
+def _level(match: re.Match[str], text: str) -> Level:
+    direction: Direction = "min" if match["sense"].startswith("<") else "max"
+    if match["bound"] is not None:
+        return Level(match["metric"], direction, float(match["bound"]), None, text)
+    how: Literal["+", "-", "*"] = match["how"] or "+"  # type: ignore[assignment]
+    return Level(match["metric"], direction, float(match["by"] or 0.0), how, text)
+
+
+def modelled(objectives: Sequence[Objective], levels: Sequence[Level]) -> tuple[Objective, ...]:
+    """What has to be known of a configuration: the objectives, then what levels add to them."""
+    known = {(o.metric, o.direction) for o in objectives}
+    extra = [level.objective for level in levels if (level.metric, level.direction) not in known]
+    return (*objectives, *dict.fromkeys(extra))
