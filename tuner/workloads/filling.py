@@ -28,6 +28,11 @@ Count = Callable[[str], int]
 """How many tokens a prompt is to the engine, what the engine puts around it included."""
 
 
+def estimated_count(text: str) -> int:
+    """A rough count for want of a tokenizer: four characters a token, as in English prose."""
+    return max(1, round(len(text) / 4))
+
+
 class Fill(Protocol):
     """Writes a prompt of so many tokens; the same arguments give the same text."""
 

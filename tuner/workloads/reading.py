@@ -8,7 +8,7 @@ from typing import Literal
 from tuner.errors import UserError
 from tuner.workloads.bins import sample
 from tuner.workloads.distributions import EXAMPLES, draw_trace, is_distribution
-from tuner.workloads.filling import Fill
+from tuner.workloads.filling import Count, Fill, estimated_count
 from tuner.workloads.prompts import read_prompts
 from tuner.workloads.trace import Trace, poisson, read_trace
 from tuner.workloads.workload import Workload, filled
@@ -67,35 +67,56 @@ def read_lengths(
     scale: float = 1,
     rate: Rate = None,
     take: Take | None = None,
+    count: Count = estimated_count,
 ) -> Trace:
-    """The token lengths and arrivals of a trace or a distribution, as `read_workload` takes them.
+    """The token lengths and arrivals of requests that a text names, as `read_workload` takes them.
+
+    `count` measures prompts of a file; their answers are taken to be `max_tokens` long.
 
     Raises:
         UserError: what cannot be read, and how to write it.
     """
     _check(n, scale)
+    notes: list[str] = []
     if is_distribution(text):
-        trace = draw_trace(text, n or 1000, seed)
-        name = f"{text} ({len(trace)} requests"
+        name, trace = text, draw_trace(text, n or 1000, seed)
     elif text.endswith(".csv"):
         whole = read_trace(text)
-        first = take == "first" or (take is None and rate is None)
-        some = range(min(n or len(whole), len(whole)))
-        trace = whole.select(some) if first else sample(whole, len(some), seed)
-        kind = "all" if len(trace) == len(whole) else "first" if first else "sample of"
-        name = f"{whole.name} ({kind} {len(trace)} requests"
+        name, trace = whole.name, whole
+        if n is not None and n < len(whole):
+            first = take == "first" or (take is None and rate is None)
+            trace = whole.select(range(n)) if first else sample(whole, n, seed)
+            notes.append(f"{'first' if first else 'sample of'} {n}")
+    elif text.endswith(".jsonl"):
+        trace = _measured(text, n, count)
+        name = trace.name
     else:
         raise UserError(
             f"{text!r} is no workload: give a trace (a .csv file), prompts (a .jsonl file), or a "
             f"distribution like {EXAMPLES['lognormal']}"
         )
     if scale != 1:
-        name += f", lengths / {scale:g}"
+        notes.append(f"lengths / {scale:g}")
         trace = trace.scaled(scale)
     if rate is not None:
-        name += ", closed loop" if rate == "closed" else f", {rate:g}/s"
+        notes.append("closed loop" if rate == "closed" else f"{rate:g}/s")
         trace = trace.arriving(None if rate == "closed" else rate, seed)
-    return replace(trace, name=name + ")")
+    return replace(trace, name=f"{name} ({', '.join(notes)})" if notes else name)
+
+
+def _measured(path: str, n: int | None, count: Count) -> Trace:
+    """The lengths of the prompts in a file."""
+    work = read_prompts(path)
+    requests = work.requests[:n]
+    outputs = [r.max_tokens for r in requests if r.max_tokens is not None]
+    if len(outputs) < len(requests):
+        raise UserError(
+            f'{path} does not say how long all answers may be; give each line a number "max_tokens"'
+        )
+    arrivals = tuple(r.arrival_s for r in requests if r.arrival_s is not None)
+    inputs = tuple(count(r.prompt) for r in requests)
+    estimated = ", input lengths estimated" if count is estimated_count else ""
+    return Trace(work.name + estimated, inputs, tuple(outputs), arrivals or None)
 
 
 def _prompts(text: str, n: int | None, seed: int, scale: float, rate: Rate) -> Workload:

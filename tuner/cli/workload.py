@@ -1,0 +1,69 @@
+"""`tune workload`: questions to what an engine is going to be asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="workload",
+    help="Look at a workload: how long, how many, how often.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Look at a workload: how long, how many, how often."""
+
+
+@app.command()
+def show(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRACE",
+            help="A trace (.csv), prompts (.jsonl), or a distribution, like "
+            "lognormal:input=1020/4142,output=129/601,rate=2 (median/99 %).",
+        ),
+    ],
+    n: Annotated[int | None, typer.Option("-n", help="How many requests.")] = None,
+    scale: Annotated[float, typer.Option(help="Divide token lengths by this.")] = 1,
+    rate: Annotated[
+        float | None, typer.Option(help="Poisson arrivals, so many a second, instead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of samples, lengths and arrivals.")] = 0,
+    model: Annotated[
+        str | None, typer.Option(help="Count the tokens of prompts as this model does.")
+    ] = None,
+    plot: Annotated[str | None, typer.Option(help="Draw it into this PNG file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+) -> None:
+    """Show lengths, arrivals and power-of-two bins."""
+    from tuner.models.counting import token_counter
+    from tuner.workloads import Grid, read_lengths
+    from tuner.workloads.filling import estimated_count
+    from tuner.workloads.summary import summarise
+
+    count = estimated_count if model is None else token_counter(model)
+    trace = read_lengths(what, n=n, seed=seed, scale=scale, rate=rate, count=count)
+    summary = summarise(trace, Grid().scaled(scale))
+    if plot is not None:
+        from tuner.workloads.drawing import draw
+
+        draw(summary, Path(plot))
+    if as_json:
+        print(json.dumps(summary.to_dict(), allow_nan=False))
+        return
+    from rich.console import Console
+
+    from tuner.workloads.view import show as view
+
+    view(summary, Console())
+    if plot is not None:
+        print(f"\nDrawn into {plot}.")
