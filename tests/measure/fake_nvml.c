@@ -2,13 +2,19 @@
    that FAKE_NVML names. First line: return code of nvmlInit and number of boards. Then for each:
    uuid watts tick_ms counter_code power_code instant_code mig throttle_bits processes offset_mj
    where a code is what the NVML function returns (0 success, 3 not supported, 4 no permission,
-   15 GPU is lost). The counter is watts x time since FAKE_NVML_EPOCH (monotonic), in whole ticks. */
+   15 GPU is lost). The counter is watts x time since FAKE_NVML_EPOCH (monotonic), in whole ticks.
+
+   What can be set is kept for all processes in the folder that FAKE_NVML_SETTINGS names, in one file
+   for each board, called as its uuid:
+   limit min max default (mW) gpu_min gpu_max memory_min memory_max (locked clocks in MHz, 0 none)
+   persistence power_code gpu_code memory_code (returned by the setters) pause_us (of a setter) */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
     char uuid[80];
@@ -54,8 +60,10 @@ int nvmlInit_v2(void) { return load(); }
 int nvmlShutdown(void) { return 0; }
 const char *nvmlErrorString(int code) {
     switch (code) {
+        case 2: return "Invalid Argument";
         case 3: return "Not Supported";
         case 4: return "Insufficient Permissions";
+        case 6: return "Not Found";
         case 9: return "Driver Not Loaded";
         case 15: return "GPU is lost";
         default: return "Unknown Error";
@@ -121,4 +129,122 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *n, Process *
     if (!processes || room < *n) return 7;
     for (unsigned i = 0; i < *n; i++) processes[i] = (Process){1000 + i, 1 << 20, 0, 0};
     return 0;
+}
+
+typedef struct {
+    unsigned limit, min, max, normal, gpu[2], memory[2], persistence;
+    int power_code, gpu_code, memory_code;
+    unsigned pause_us;
+} Settings;
+
+static int settings_path(void *handle, char *path, size_t length, const char *suffix) {
+    const char *folder = getenv("FAKE_NVML_SETTINGS");
+    return folder ? snprintf(path, length, "%s/%s%s", folder, board(handle)->uuid, suffix) : 0;
+}
+static int read_settings(void *handle, Settings *s) {
+    char path[4096];
+    FILE *file = settings_path(handle, path, sizeof path, "") ? fopen(path, "r") : NULL;
+    if (!file) return 3;
+    int n = fscanf(file, "%u %u %u %u %u %u %u %u %u %d %d %d %u", &s->limit, &s->min, &s->max,
+                   &s->normal, &s->gpu[0], &s->gpu[1], &s->memory[0], &s->memory[1],
+                   &s->persistence, &s->power_code, &s->gpu_code, &s->memory_code, &s->pause_us);
+    fclose(file);
+    return n == 13 ? 0 : 999;
+}
+/* Also a process that is killed in here leaves the old file or the new one, whole. */
+static int write_settings(void *handle, const Settings *s) {
+    char path[4096], new[4096], suffix[32];
+    snprintf(suffix, sizeof suffix, ".%d", (int)getpid());
+    settings_path(handle, path, sizeof path, "");
+    settings_path(handle, new, sizeof new, suffix);
+    FILE *file = fopen(new, "w");
+    if (!file) return 999;
+    fprintf(file, "%u %u %u %u %u %u %u %u %u %d %d %d %u\n", s->limit, s->min, s->max, s->normal,
+            s->gpu[0], s->gpu[1], s->memory[0], s->memory[1], s->persistence, s->power_code,
+            s->gpu_code, s->memory_code, s->pause_us);
+    fclose(file);
+    usleep(s->pause_us);
+    return rename(new, path) ? 999 : 0;
+}
+int nvmlDeviceGetHandleByUUID(const char *uuid, void **handle) {
+    load();
+    for (int i = 0; i < count; i++)
+        if (!strcmp(boards[i].uuid, uuid)) {
+            *handle = (void *)(intptr_t)(i + 1);
+            return 0;
+        }
+    return 6;
+}
+int nvmlDeviceGetPowerManagementLimit(void *handle, unsigned *mw) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    if (!code) *mw = s.limit;
+    return code;
+}
+int nvmlDeviceGetPowerManagementDefaultLimit(void *handle, unsigned *mw) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    if (!code) *mw = s.normal;
+    return code;
+}
+int nvmlDeviceGetPowerManagementLimitConstraints(void *handle, unsigned *min, unsigned *max) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    if (!code) *min = s.min, *max = s.max;
+    return code;
+}
+int nvmlDeviceSetPowerManagementLimit(void *handle, unsigned mw) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    if (code || (code = s.power_code)) return code;
+    if (mw < s.min || mw > s.max) return 2;
+    s.limit = mw;
+    return write_settings(handle, &s);
+}
+int nvmlDeviceGetPersistenceMode(void *handle, unsigned *mode) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    if (!code) *mode = s.persistence;
+    return code;
+}
+static int lock_clocks(void *handle, int memory, unsigned min, unsigned max) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    if (code || (code = memory ? s.memory_code : s.gpu_code)) return code;
+    unsigned *range = memory ? s.memory : s.gpu;
+    range[0] = min;
+    range[1] = max;
+    return write_settings(handle, &s);
+}
+int nvmlDeviceSetGpuLockedClocks(void *handle, unsigned min, unsigned max) {
+    return lock_clocks(handle, 0, min, max);
+}
+int nvmlDeviceResetGpuLockedClocks(void *handle) { return lock_clocks(handle, 0, 0, 0); }
+int nvmlDeviceSetMemoryLockedClocks(void *handle, unsigned min, unsigned max) {
+    return lock_clocks(handle, 1, min, max);
+}
+int nvmlDeviceResetMemoryLockedClocks(void *handle) { return lock_clocks(handle, 1, 0, 0); }
+static int clocks(unsigned *n, unsigned *mhz, unsigned top, unsigned step, unsigned have) {
+    unsigned room = *n;
+    *n = have;
+    if (!mhz || room < have) return 7;
+    for (unsigned i = 0; i < have; i++) mhz[i] = top - i * step; /* as NVML: highest first */
+    return 0;
+}
+int nvmlDeviceGetSupportedMemoryClocks(void *handle, unsigned *n, unsigned *mhz) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    return code ? code : clocks(n, mhz, 2619, 1026, 2);
+}
+int nvmlDeviceGetSupportedGraphicsClocks(void *handle, unsigned memory, unsigned *n, unsigned *mhz) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    return code ? code : clocks(n, mhz, 1980, 15, 110);
+}
+int nvmlDeviceGetClockInfo(void *handle, int type, unsigned *mhz) {
+    Settings s;
+    int code = read_settings(handle, &s);
+    if (type == 2) *mhz = s.memory[1] ? s.memory[1] : 2619;
+    else *mhz = s.gpu[1] ? s.gpu[1] : 1980;
+    return code;
 }

@@ -11,19 +11,23 @@ from tuner.measure.measurement import (
     Validity,
 )
 from tuner.measure.measuring import measure, measure_interleaved
+from tuner.measure.memory import Memory
 from tuner.measure.meters import Meter, MeterStatus, Reading, best_meter, probe_meters
 from tuner.measure.protocol import Protocol
+from tuner.measure.rivals import Dominated, dominated_by
 from tuner.measure.statistics import Ratio, accuracy_difference, compare, wilson
 
 __all__ = [
     "Cause",
     "Completion",
+    "Dominated",
     "EnergyProvenance",
     "EnergySource",
     "Engine",
     "EngineFailure",
     "Failure",
     "Measurement",
+    "Memory",
     "Meter",
     "MeterStatus",
     "Metric",
@@ -34,6 +38,7 @@ __all__ = [
     "accuracy_difference",
     "best_meter",
     "compare",
+    "dominated_by",
     "measure",
     "measure_interleaved",
     "probe_meters",

@@ -7,15 +7,19 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuner.measure.answers import Reuse
 from tuner.measure.engine import Engine, EngineFailure
-from tuner.measure.gauge import Progress, idle_watts, meter_of, run_pass, warm_up
+from tuner.measure.gauge import Progress, idle_watts, meter_of, warm_up
 from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
+from tuner.measure.memory import Memory
 from tuner.measure.meters import Meter
-from tuner.measure.metrics import Pass, joined, metrics_of, prompt_scores
+from tuner.measure.metrics import metrics_of, prompt_scores
+from tuner.measure.passes import Pass, joined, run_pass
 from tuner.measure.protocol import Protocol
+from tuner.measure.rivals import Dominated
 from tuner.measure.validity import check
 from tuner.workloads import Work
 
@@ -40,6 +44,7 @@ class Run:
         protocol: Protocol,
         rng: random.Random,
         progress: Progress,
+        memory: Memory | None = None,
     ) -> None:
         self._engine = engine
         self._arguments = arguments
@@ -47,6 +52,11 @@ class Run:
         self._protocol = protocol
         self._rng = rng
         self._progress = progress
+        self._memory = memory or Memory()
+        self._grade = self._memory.answers.grader(work)
+        self._open_loop = any(request.arrival_s is not None for request in work.requests)
+        concurrency = arguments.harness.get("concurrency")
+        self._concurrency = None if concurrency is None or self._open_loop else int(concurrency)
         self._meter: Meter | None = None
         self._idle_watts: float | None = None
         self._setup_s = 0.0
@@ -54,6 +64,7 @@ class Run:
         self._settings: dict[str, Any] = {}
         self._warm: Pass | None = None
         self._doubts: list[str] = []
+        self._notes: list[str] = []
         self._next = 0
         self._half: Pass | None = None
         self._halves: tuple[int, int] | None = None
@@ -71,39 +82,54 @@ class Run:
             self._progress("warm-up")
             warm = time.monotonic()
             seed = self._rng.getrandbits(31)
-            self._warm = warm_up(self._engine, self._meter, self._work, warmup_s, seed)
+            self._warm = warm_up(
+                self._engine, self._meter, self._work, warmup_s, seed, self._concurrency
+            )
         finally:
             self._setup_s += time.monotonic() - began
         return time.monotonic() - warm
 
-    def repeat(self, used_s: float) -> None:
+    def repeat(self, used_s: float, dominated: Dominated | None) -> None:
         """Make passes by the rules of the protocol, `used_s` of its time being gone."""
         protocol, size = self._protocol, len(self._work)
         if used_s > _TOO_SLOW * protocol.max_seconds and self._warm is not None:
             self.passes.append(self._warm)  # better than to overrun once more
             self._doubts.append("one batch took so long that its warm-up had to be the measurement")
             return
-        limit_s: float | None = (protocol.max_seconds - used_s) / protocol.min_repeats
+        least = 1 if self._open_loop else protocol.min_repeats
+        limit_s: float | None = (protocol.max_seconds - used_s) / least
         for n in range(protocol.max_repeats):
             self._progress(f"repeat {n + 1} of at most {protocol.max_repeats}")
             one = self._answer(size, self._rng.getrandbits(31), limit_s)
             self.passes.append(one)
-            size, limit_s = len(one.indices), None
+            size, limit_s = one.n_asked, None
             expected_s = used_s + self._passes_s + one.reading.seconds
-            enough = n + 1 >= protocol.min_repeats
+            enough = n + 1 >= least
             if expected_s > protocol.max_seconds * (1 if enough else _OVERRUN):
                 return
             if enough and _narrow(self.passes, protocol.interval_rel):
                 return
+            if why := dominated(self._so_far()) if dominated else None:
+                self._notes.append(f"ended early after repeat {n + 1}: {why}")
+                return
+
+    def _so_far(self) -> Measurement:
+        """What is known between two passes."""
+        metrics = metrics_of(self.passes, "", None, self._protocol.goodput)
+        metrics = self._memory.noise.filled(metrics)
+        return Measurement(metrics, scores=prompt_scores(self.passes))
 
     def go_forth(self, seed: int) -> None:
-        """Make the first half of a pass, of whole batches."""
+        """Make the first half of a pass, of whole batches; all of an open loop."""
         n, batch_size = len(self._work), int(self._arguments.harness.get("batch_size", 1))
-        if self._halves is None:
+        if self._halves is None and self._open_loop:
+            self._half = self._answer(n, seed, self._protocol.max_seconds)
+            self._halves = (self._half.n_asked, 0)
+        elif self._halves is None:
             forth = min(n, math.ceil(n / 2 / batch_size) * batch_size)
             self._half = self._answer(forth, seed, self._protocol.max_seconds / 2)
-            answered = len(self._half.indices)
-            self._halves = (answered, n - answered if answered == forth else answered)
+            asked = self._half.n_asked
+            self._halves = (asked, n - asked if asked == forth else asked)
         else:
             self._half = self._answer(self._halves[0], seed, None)
 
@@ -116,29 +142,46 @@ class Run:
         self.passes.append(self._half)
 
     def _answer(self, n: int, seed: int, limit_s: float | None) -> Pass:
-        """Answer the next `n` prompts, or as many of them as begin within the limit."""
+        """Answer the next `n` requests, or as many of them as begin within the limit."""
         assert self._meter is not None
         indices = [(self._next + i) % len(self._work) for i in range(n)]
         began = time.monotonic()
         try:
             one = run_pass(
-                self._engine, self._meter, self._work, indices, seed=seed, seconds=limit_s
+                self._engine,
+                self._meter,
+                self._work,
+                indices,
+                seed=seed,
+                seconds=limit_s,
+                concurrency=self._concurrency,
+                grade=self._grade,
             )
         finally:
             self._passes_s += time.monotonic() - began
             self._settings |= self._engine.settings
-        self._next = (self._next + len(one.indices)) % len(self._work)
+        if not self._open_loop:
+            self._next = (self._next + one.n_asked) % len(self._work)
         return one
 
-    def result(self) -> Measurement:
-        """What the passes gave."""
+    def result(self, answers_key: Hashable | None = None) -> Measurement:
+        """What the passes gave, and earlier answers of the same key."""
         assert self._meter is not None
         completions = [completion for one in self.passes for completion in one.completions]
         if not any(completion.text.strip() for completion in completions):
             words = f"all {len(completions)} answers are empty"
             return self.failed(EngineFailure("wrong_output", words))
         meter, readings = self._meter, [one.reading for one in self.passes]
-        metrics = metrics_of(self.passes, meter.source, self._idle_watts)
+        reuse = Reuse()
+        if answers_key is not None:
+            reuse = self._memory.answers.reuse(answers_key, self.passes)
+            self._notes += [reuse.note] if reuse.note else []
+            self._doubts += [reuse.doubt] if reuse.doubt else []
+        measured = metrics_of(
+            self.passes, meter.source, self._idle_watts, self._protocol.goodput, reuse.scores
+        )
+        metrics = self._memory.noise.filled(measured)
+        self._memory.noise.learn(measured)
         validity, reasons = check(
             self.passes,
             metrics,
@@ -164,7 +207,8 @@ class Run:
             seconds=self._setup_s + self._passes_s,
             setup_seconds=self._setup_s,
             settings=self._settings,
-            scores=prompt_scores(self.passes),
+            scores=prompt_scores(self.passes, reuse.scores),
+            notes=tuple(self._notes),
         )
 
     def failed(self, failure: EngineFailure) -> Measurement:

@@ -1,4 +1,4 @@
-"""An engine with its meter: makes warm-ups and metered passes."""
+"""An engine with its meter: idle power and warm-up."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tuner.measure.engine import Engine
-from tuner.measure.meters import Meter, best_meter, cpu_seconds
-from tuner.measure.metrics import Pass
+from tuner.measure.meters import Meter, best_meter
+from tuner.measure.passes import Pass, run_pass
 from tuner.measure.protocol import Protocol
 from tuner.workloads import Work
 
@@ -71,42 +71,29 @@ def idle_watts(engine: Engine, protocol: Protocol, progress: Progress) -> float 
     return gauge.idle_watts
 
 
-def warm_up(engine: Engine, meter: Meter, work: Work, seconds: float, seed: int) -> Pass:
+def warm_up(
+    engine: Engine,
+    meter: Meter,
+    work: Work,
+    seconds: float,
+    seed: int,
+    concurrency: int | None = None,
+) -> Pass:
     """Run the first batch until it no longer gets faster, or for so long; return the last run."""
     began = time.perf_counter()
     before = float("inf")
     for i in itertools.count():
-        one = run_pass(engine, meter, work, range(len(work)), seed=seed + i, seconds=0.0)
+        one = run_pass(
+            engine,
+            meter,
+            work,
+            range(len(work)),
+            seed=seed + i,
+            seconds=0.0,
+            concurrency=concurrency,
+        )
         took = one.reading.seconds
         if took >= _SETTLED * before or time.perf_counter() - began >= seconds:
             return one
         before = took
     raise AssertionError
-
-
-def run_pass(
-    engine: Engine,
-    meter: Meter,
-    work: Work,
-    indices: Sequence[int],
-    *,
-    seed: int,
-    seconds: float | None = None,
-) -> Pass:
-    """One metered pass over prompts of the task, or over as many as begin within `seconds`."""
-    chosen = work.select(indices)
-    cpu_before = cpu_seconds(engine.pids)
-    meter.start()
-    try:
-        completions = engine.run(chosen.requests, seed=seed, seconds=seconds)
-    finally:
-        reading = meter.stop()
-    cpu_s = cpu_seconds(engine.pids) - cpu_before
-    return Pass(
-        indices=tuple(indices[: len(completions)]),
-        completions=tuple(completions),
-        scores=chosen.grade([completion.text for completion in completions]),
-        reading=reading,
-        cpu_s=cpu_s,
-        peak_memory_bytes=engine.peak_memory_bytes,
-    )

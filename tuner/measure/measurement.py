@@ -85,6 +85,7 @@ class Measurement:
         setup_seconds: the part of it before the first measured window.
         settings: what was in force, as the engine says (versions, dtype, device, arguments).
         scores: for each prompt the mean score over the repeats, in [0, 1], in the task's order.
+        notes: sentences on how it was measured that are no cause for doubt.
 
     """
 
@@ -97,6 +98,7 @@ class Measurement:
     setup_seconds: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
     scores: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; `Measurement.from_dict` reads them back equal."""
@@ -120,4 +122,5 @@ class Measurement:
             setup_seconds=data["setup_seconds"],
             settings=data["settings"],
             scores=tuple(data["scores"]),
+            notes=tuple(data.get("notes", ())),
         )

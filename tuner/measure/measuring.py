@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.measure._run import Run
 from tuner.measure.engine import Engine, EngineFailure
 from tuner.measure.gauge import Progress
 from tuner.measure.measurement import Measurement
+from tuner.measure.memory import Memory
 from tuner.measure.protocol import Protocol
+from tuner.measure.rivals import Dominated
 from tuner.workloads import Work
 
 if TYPE_CHECKING:
@@ -25,22 +27,39 @@ def measure(
     *,
     seed: int = 0,
     on_progress: Progress = lambda text: None,
+    dominated: Dominated | None = None,
+    memory: Memory | None = None,
+    answers_key: Hashable | None = None,
 ) -> Measurement:
     """Measure one configuration.
 
-    Loads and warms up, then passes over the task until the intervals are narrow enough or the
-    time is up, each pass with another sampling seed.
+    Loads and warms up, then passes over the requests until the intervals are narrow enough, the
+    time is up, or something else is known to be better, each pass with another sampling seed.
+
+    Args:
+        engine: runs it.
+        arguments: the configuration.
+        work: what is asked.
+        protocol: the rules; the usual ones by default.
+        seed: of sampled answers.
+        on_progress: is told what is being done.
+        dominated: ends the measurement between two passes, for instance `dominated_by(...)`. The
+            measurement is valid, and says so in `notes`.
+        memory: what earlier measurements of the study know; learns from this one.
+        answers_key: equal for configurations that cannot but answer alike: all that may change the
+            answers is in it. None where answers are sampled.
 
     Returns:
         the measurement; a configuration that the engine could not run gives one with `failure`.
     """
     protocol = protocol or Protocol()
-    run = Run(engine, arguments, work, protocol, random.Random(seed), on_progress)
+    run = Run(engine, arguments, work, protocol, random.Random(seed), on_progress, memory)
     try:
-        run.repeat(used_s=run.set_up(min(protocol.warmup_seconds, protocol.max_seconds / 4)))
+        warm_s = run.set_up(min(protocol.warmup_seconds, protocol.max_seconds / 4))
+        run.repeat(warm_s, dominated)
     except EngineFailure as failure:
         return run.failed(failure)
-    return run.result()
+    return run.result(answers_key)
 
 
 def measure_interleaved(

@@ -1,76 +1,29 @@
-"""Definitions of the metrics: from passes over the prompts to values with units and intervals.
+"""Definitions of the metrics: from passes over the requests to values with units and intervals.
 
-Names and definitions are those of `vllm bench serve` where it has one, with two exceptions that
-static batches need. `tpot` is counted up to a request's own last token, not up to the end of its
-batch. And a percentile is taken within each pass and averaged over the passes.
+Names and definitions are those of `vllm bench serve` where it has one, with three exceptions.
+`tpot` is counted up to a request's own last token, not up to the end of its static batch. A
+percentile is taken within each pass and averaged over the passes. And the times of a closed loop
+leave out its ramp-up and drain (`Pass.steady`), while throughputs, goodput and energy are of the
+whole window.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 from tuner.measure.engine import Completion
 from tuner.measure.measurement import Metric
-from tuner.measure.meters import Reading
+from tuner.measure.passes import Pass
 from tuner.measure.statistics import estimate_mean, estimate_share
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One pass over prompts of a task.
-
-    Attributes:
-        indices: which prompts of the task, in the order in which they were answered.
-        completions: of these prompts.
-        scores: of the completions, in [0, 1]; None where nobody knows the right answers.
-        reading: what the meter said.
-        cpu_s: CPU time of the engine's processes, in seconds.
-        peak_memory_bytes: of the engine; None where unknown.
-
-    """
-
-    indices: tuple[int, ...]
-    completions: tuple[Completion, ...]
-    scores: tuple[float, ...] | None
-    reading: Reading
-    cpu_s: float
-    peak_memory_bytes: int | None
-
-
-def joined(one: Pass, other: Pass) -> Pass:
-    """Two parts of a pass as one."""
-    return Pass(
-        indices=one.indices + other.indices,
-        completions=one.completions + other.completions,
-        scores=None if one.scores is None or other.scores is None else one.scores + other.scores,
-        reading=_joined_readings(one.reading, other.reading),
-        cpu_s=one.cpu_s + other.cpu_s,
-        peak_memory_bytes=(
-            None
-            if one.peak_memory_bytes is None or other.peak_memory_bytes is None
-            else max(one.peak_memory_bytes, other.peak_memory_bytes)
-        ),
-    )
-
-
-def _joined_readings(one: Reading, other: Reading) -> Reading:
-    seconds = one.seconds + other.seconds
-    problems = tuple(dict.fromkeys((*one.problems, *other.problems)))
-    details = {
-        name: max(r.details[name] for r in (one, other) if name in r.details)
-        for name in {**one.details, **other.details}
-    }
-    if one.joules is None or other.joules is None:
-        return Reading(seconds, None, 0.0, problems, details)
-    joules = one.joules + other.joules
-    wrong_by = one.quantisation_rel * one.joules + other.quantisation_rel * other.joules
-    return Reading(seconds, joules, wrong_by / joules, problems, details)
-
-
 def metrics_of(
-    passes: Sequence[Pass], energy_source: str, idle_watts: float | None
+    passes: Sequence[Pass],
+    energy_source: str,
+    idle_watts: float | None,
+    goodput: Mapping[str, float] | None = None,
+    known_scores: Mapping[int, float] | None = None,
 ) -> dict[str, Metric]:
     """Every metric that the passes give; one that is missing in all of them is left out.
 
@@ -78,9 +31,14 @@ def metrics_of(
         passes: one for each repeat, of equal numbers of prompts.
         energy_source: what `Metric.source` says of energies.
         idle_watts: of the idle machine with the model loaded; None where not metered.
+        goodput: levels in milliseconds that good requests meet; none without them.
+        known_scores: of requests that were not answered here, by index.
     """
     metrics = {}
-    for name, (unit, value_of) in _PER_PASS.items():
+    per_pass = dict(_PER_PASS)
+    if goodput:
+        per_pass["request_goodput"] = ("req/s", _goodput(goodput))
+    for name, (unit, value_of) in per_pass.items():
         values = [v for v in (value_of(one) for one in passes) if v is not None]
         if values:
             metrics[name] = _metric(values, unit, energy_source if "J" in unit else "clock")
@@ -95,14 +53,16 @@ def metrics_of(
     if "avg_power_w" in metrics:
         power = metrics["avg_power_w"]
         metrics["avg_power_w"] = _metric(power.repeats, power.unit, energy_source)
-    if scores := prompt_scores(passes):
+    if scores := prompt_scores(passes, known_scores):
         metrics["accuracy"] = _accuracy(passes, scores)
     return metrics
 
 
-def prompt_scores(passes: Sequence[Pass]) -> tuple[float, ...]:
-    """For each graded prompt that was answered its mean score, in the task's order."""
-    scores: dict[int, list[float]] = {}
+def prompt_scores(
+    passes: Sequence[Pass], known: Mapping[int, float] | None = None
+) -> tuple[float, ...]:
+    """For each graded prompt its mean score, in the task's order; `known` adds other prompts."""
+    scores: dict[int, list[float]] = {index: [score] for index, score in (known or {}).items()}
     for one in passes:
         for index, score in zip(one.indices, one.scores or (), strict=one.scores is not None):
             scores.setdefault(index, []).append(score)
@@ -153,24 +113,56 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _latencies(one: Pass) -> list[float]:
-    return [c.latency_s * 1e3 for c in one.completions]
+def _latency(c: Completion) -> float | None:
+    return c.latency_s * 1e3
 
 
-def _first_tokens(one: Pass) -> list[float]:
-    return [c.ttft_s * 1e3 for c in one.completions if c.ttft_s is not None]
+def _first_token(c: Completion) -> float | None:
+    return None if c.ttft_s is None else c.ttft_s * 1e3
 
 
-def _token_times(one: Pass) -> list[float]:
-    return [
-        (c.last_token_s - c.ttft_s) / (c.n_output_tokens - 1) * 1e3
-        for c in one.completions
-        if c.ttft_s is not None and c.last_token_s is not None and c.n_output_tokens > 1
-    ]
+def _token_time(c: Completion) -> float | None:
+    if c.ttft_s is None or c.last_token_s is None or c.n_output_tokens < 2:
+        return None
+    return (c.last_token_s - c.ttft_s) / (c.n_output_tokens - 1) * 1e3
+
+
+_TimeOf = Callable[[Completion], float | None]
+_TIMES: dict[str, _TimeOf] = {"e2el": _latency, "ttft": _first_token, "tpot": _token_time}
+
+
+def _each(time_of: _TimeOf) -> Callable[[Pass], list[float]]:
+    return lambda one: [t for t in map(time_of, one.steady) if t is not None]
+
+
+def _gaps(one: Pass) -> list[float]:
+    return [gap * 1e3 for completion in one.steady for gap in completion.gaps_s]
+
+
+def _goodput(levels: Mapping[str, float]) -> _Value:
+    """Requests a second that meet every level; as in vLLM, one token alone has a `tpot` of 0."""
+
+    def good(c: Completion) -> bool | None:
+        times = {kind: _TIMES[kind](c) for kind in levels}
+        if "tpot" in times and c.n_output_tokens < 2:
+            times["tpot"] = 0.0
+        known = [(t, levels[kind]) for kind, t in times.items() if t is not None]
+        return None if len(known) < len(times) else all(t <= most for t, most in known)
+
+    def value(one: Pass) -> float | None:
+        met = [good(c) for c in one.completions]
+        known = [m for m in met if m is not None]
+        return sum(known) / one.reading.seconds if len(known) == len(met) else None
+
+    return value
 
 
 def _tokens(one: Pass) -> int:
     return sum(c.n_output_tokens for c in one.completions)
+
+
+def _all_tokens(one: Pass) -> int:
+    return _tokens(one) + sum(c.n_prompt_tokens for c in one.completions)
 
 
 def _joules(one: Pass) -> float | None:
@@ -219,14 +211,16 @@ _PER_PASS: dict[str, tuple[str, _Value]] = {
     "energy_j": ("J", _joules),
     "avg_power_w": ("W", _watts),
     "cpu_seconds_per_request": ("s", lambda one: one.cpu_s / len(one.completions)),
-    **_times("e2el", _latencies),
-    **_times("ttft", _first_tokens),
-    **_times("tpot", _token_times),
+    **_times("e2el", _each(_latency)),
+    **_times("ttft", _each(_first_token)),
+    **_times("tpot", _each(_token_time)),
+    **_times("itl", _gaps),
     "request_throughput": ("req/s", lambda one: len(one.completions) / one.reading.seconds),
     "output_throughput": ("tok/s", lambda one: _tokens(one) / one.reading.seconds),
+    "total_token_throughput": ("tok/s", lambda one: _all_tokens(one) / one.reading.seconds),
     "mean_output_tokens": ("tok", lambda one: _tokens(one) / len(one.completions)),
     "peak_memory_mb": ("MB", _megabytes),
 }
 
-METRICS = (*_PER_PASS, "energy_net_j", "accuracy")
+METRICS = (*_PER_PASS, "request_goodput", "energy_net_j", "accuracy")
 """The names of all metrics that a measurement can have."""

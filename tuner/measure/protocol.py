@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_LEVELS = ("ttft", "tpot", "e2el")
 
 
 @dataclass(frozen=True)
 class Protocol:
     """The rules of one measurement.
 
-    A repeat is one pass over the task's prompts. Where `min_repeats` passes do not fit into
-    `max_seconds`, a repeat is over a part of the prompts: as many as fit, and each repeat goes on
-    where the one before ended, so that together they answer as many prompts as they can.
+    A repeat is one pass over the requests. Where `min_repeats` passes do not fit into
+    `max_seconds`, a repeat is over a part of them: as many as fit, and each repeat goes on where
+    the one before ended, so that together they answer as many as they can.
+
+    Requests with arrivals (an open loop) are one window as a whole, from the first of them on, cut
+    only by `max_seconds`; further repeats are made where they fit.
 
     Attributes:
         max_seconds: for warm-up and repeats together, loading not included; overrun by at most
@@ -25,6 +31,8 @@ class Protocol:
             only with a meter that sees idle power.
         watts_per_core: of the estimate where nothing can be metered.
         max_cv: repeats that vary more than this (standard deviation over mean) are suspect.
+        goodput: the longest `ttft`, `tpot` and `e2el` in milliseconds that a good request takes,
+            any of them; without a level there is no `request_goodput`.
         max_quantisation_rel: energies that the meter resolves less finely are suspect.
 
     """
@@ -38,9 +46,13 @@ class Protocol:
     watts_per_core: float = 4.0
     max_cv: float = 0.25
     max_quantisation_rel: float = 0.05
+    goodput: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_repeats <= self.max_repeats:
             raise ValueError("needs 1 <= min_repeats <= max_repeats")
         if self.max_seconds <= 0:
             raise ValueError("max_seconds must be positive")
+        unknown = set(self.goodput) - set(_LEVELS)
+        if unknown or min(self.goodput.values(), default=1.0) <= 0:
+            raise ValueError(f"goodput takes positive levels of {', '.join(_LEVELS)}")

@@ -39,7 +39,7 @@ def estimate_mean(values: Sequence[float]) -> Estimate:
     if n == 1:
         return Estimate(mean, None, None, None)
     sem = math.sqrt(_variance(values, mean) / n)
-    reach = _t(n - 1) * sem
+    reach = student(n - 1) * sem
     return Estimate(mean, sem, mean - reach, mean + reach)
 
 
@@ -119,7 +119,7 @@ def _variance(values: Sequence[float], mean: float) -> float:
     return math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
 
 
-def _t(degrees: int) -> float:
+def student(degrees: int) -> float:
     """The 97.5 % point of Student's distribution."""
     from scipy.special import stdtrit
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.measure.measurement import Metric, Validity
 from tuner.measure.meters import Meter
-from tuner.measure.metrics import Pass
+from tuner.measure.passes import Pass, most_frequent
 from tuner.measure.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def check(
         return "invalid", wrong
     doubts = (
         *doubts,
+        *_failed(passes),
         *_coverage(passes, n_prompts),
         *_noise(metrics, protocol),
         *_energy(passes, meter, protocol),
@@ -44,7 +45,7 @@ def check(
 
 
 def _contradictions(passes: Sequence[Pass]) -> Iterator[str]:
-    sizes = {len(one.completions) for one in passes}
+    sizes = {one.n_asked for one in passes}
     if len(sizes) > 1:
         yield f"passes answered different numbers of requests: {sorted(sizes)}"
     uncounted = sum(c.n_output_tokens == 0 and c.text != "" for p in passes for c in p.completions)
@@ -57,6 +58,13 @@ def _contradictions(passes: Sequence[Pass]) -> Iterator[str]:
     )
     if late:
         yield f"{late} answers have their first token outside of their latency"
+
+
+def _failed(passes: Sequence[Pass]) -> Iterator[str]:
+    errors = [error for one in passes for error in one.errors]
+    if errors:
+        asked = sum(one.n_asked for one in passes)
+        yield f"{len(errors)} of {asked} requests failed: {most_frequent(errors)}"
 
 
 def _coverage(passes: Sequence[Pass], n_prompts: int) -> Iterator[str]:
