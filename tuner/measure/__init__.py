@@ -1,5 +1,6 @@
 """What one measurement is: metrics and their definitions, meters, protocol, validity."""
 
+from tuner.measure.drift import Reference, corrected, correction
 from tuner.measure.engine import Completion, Engine, EngineFailure
 from tuner.measure.measurement import (
     Cause,
@@ -34,10 +35,13 @@ __all__ = [
     "Protocol",
     "Ratio",
     "Reading",
+    "Reference",
     "Validity",
     "accuracy_difference",
     "best_meter",
     "compare",
+    "corrected",
+    "correction",
     "dominated_by",
     "measure",
     "measure_interleaved",
