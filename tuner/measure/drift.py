@@ -93,15 +93,14 @@ def corrected(metric: Metric, by: Ratio) -> Metric:
 
 
 def _points(references: Sequence[Reference], name: str) -> list[_Point]:
-    points = []
+    points: dict[float, _Point] = {}
     for reference in sorted(references, key=lambda reference: reference.at_s):
         metric = reference.measurement.metrics.get(name)
         if metric is not None and metric.value > 0:
             relative = (metric.sem or 0.0) / metric.value
-            points.append(_Point(reference.at_s, math.log(metric.value), relative**2))
-    return [
-        p for p, after in itertools.pairwise([*points, None]) if not after or p.at_s < after.at_s
-    ]
+            point = _Point(reference.at_s, math.log(metric.value), relative**2)
+            points[reference.at_s] = point
+    return list(points.values())
 
 
 def _rate(points: Sequence[_Point]) -> float:
