@@ -26,11 +26,13 @@ class Point:
         values: the objectives in the study's order.
         slack: by how much the accuracy may be better than it looks (its standard error), while
             it is still to be verified; 0 afterwards.
+        keeps: whether it keeps the service levels.
     """
 
     configuration: Configuration
     values: tuple[float, ...]
     slack: float = 0.0
+    keeps: bool = True
 
 
 def merge(points: Sequence[Point]) -> list[Point]:
@@ -43,6 +45,7 @@ def merge(points: Sequence[Point]) -> list[Point]:
             configuration,
             tuple(np.mean([p.values for p in group], axis=0).tolist()),
             min(p.slack for p in group),
+            any(p.keeps for p in group),
         )
         for configuration, group in by.items()
     ]
@@ -73,9 +76,10 @@ class Chooser:
     def ranking(self, points: Sequence[Point]) -> dict[Role, list[Point]]:
         """The front's eligible points for each role, best first.
 
-        Roles that the objectives give no meaning, or that nothing is eligible for, are left out.
+        Only what keeps the service levels is eligible. Roles that the objectives give no
+        meaning, or that nothing is eligible for, are left out.
         """
-        on_front = front(points, self.objectives)
+        on_front = front([p for p in points if p.keeps], self.objectives)
         keeps = [p for p in on_front if self._accuracy_share(p) >= self._kept]
         decent = [p for p in on_front if self._accuracy_share(p) >= FRUGAL_SHARE]
         ranked: dict[Role, list[Point]] = {}

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tuner.advice.choice import Chooser, Point, Role, front, merge
+from tuner.advice.promises import Check, Unmet, check_levels, closest, keeps, unmet
 from tuner.advice.result import Comparison, FrontPoint, Recommendation
 from tuner.measure import Measurement, Metric, accuracy_difference, compare
-from tuner.search import Objective
+from tuner.search import Level, Objective
 from tuner.space import Arguments, Configuration
 from tuner.study import Record
 
@@ -22,15 +23,21 @@ Verify = Callable[[Sequence[Configuration]], Mapping[Configuration, Measurement]
 
 MAX_CANDIDATES = 6
 MAX_BATCHES = 3
+NEAREST = 3
+"""Configurations to run again where none seemed to keep the service levels."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """Recommendations, the front that they are on, and the default they are compared with."""
+    """Recommendations, the front that they are on, and the default they are compared with.
+
+    `unmet` says what binds where nothing keeps the service levels.
+    """
 
     recommended: tuple[Recommendation, ...]
     front: tuple[FrontPoint, ...]
     default: Measurement | None
+    unmet: Unmet | None = None
 
 
 @dataclass(frozen=True)
@@ -48,33 +55,38 @@ def recommend(
     tolerance: float,
     arguments: Callable[[Configuration], Arguments],
     verify: Verify | None = None,
+    levels: Sequence[Level] = (),
 ) -> Advice:
     """Choose, verify, and choose again by what the verification says.
 
-    `verify` None recommends by the trials alone, and says so in each recommendation.
+    `verify` None recommends by the trials alone, and says so in each recommendation. What does
+    not keep the service levels is never recommended.
     """
     told = {r.configuration: r for r in records if r.state == "complete"}
-    observed = {p.configuration: p for p in observed_points(records, objectives)}
+    observed = {p.configuration: p for p in observed_points(records, objectives, default, levels)}
     if default not in observed:
         points = front(list(observed.values()), objectives)
         return Advice((), _front_points(points, objectives, set()), None)
     pairs = {c: Pair(m, told[default].measurement) for c, r in told.items() if (m := r.measurement)}
     verified: dict[Configuration, Pair] = {}
     if verify:
-        verified, broken = _verified(observed, objectives, default, tolerance, verify)
+        near = closest(_checked(pairs, levels), NEAREST) if levels else []
+        verified, broken = _verified(observed, objectives, default, tolerance, verify, levels, near)
         observed = {c: p for c, p in observed.items() if c not in broken}
     points = [
-        Point(c, _values(verified[c].measurement, objectives))
-        if c in verified
-        else replace(p, slack=0.0)
+        _point(c, verified[c], objectives, levels) if c in verified else replace(p, slack=0.0)
         for c, p in observed.items()
     ]
     if verify and default not in verified:
         return Advice((), _front_points(front(points, objectives), objectives, set()), None)
     pairs |= verified
+    pairs = {c: pair for c, pair in pairs.items() if c in observed}
+    checked = _checked(pairs, levels)
+    missed = unmet(checked) if levels else None
     eligible = [p for p in points if not verify or p.configuration in verified]
     reference = next(p.values for p in eligible if p.configuration == default)
-    on_front = {p.configuration for p in front(points, objectives)}
+    keeping = points if missed else [p for p in points if p.keeps]
+    on_front = {p.configuration for p in front(keeping, objectives)}
     roles: dict[Configuration, list[Role]] = {}
     for role, choice in Chooser(tuple(objectives), reference, tolerance).choose(eligible).items():
         if choice in on_front:
@@ -87,25 +99,58 @@ def recommend(
             measurement=pairs[configuration].measurement,
             comparisons=comparisons(pairs[configuration], objectives),
             verified=configuration in verified,
+            levels=checked[configuration],
         )
         for configuration, names in roles.items()
     )
     return Advice(
         recommended,
-        _front_points(front(points, objectives), objectives, set(verified)),
+        _front_points(front(keeping, objectives), objectives, set(verified)),
         pairs[default].measurement,
+        missed,
     )
 
 
-def observed_points(records: Sequence[Record], objectives: Sequence[Objective]) -> list[Point]:
-    """One point for each configuration that the search measured."""
+def _checked(
+    pairs: Mapping[Configuration, Pair], levels: Sequence[Level]
+) -> dict[Configuration, tuple[Check, ...]]:
+    return {c: check_levels(levels, p.measurement, p.default) for c, p in pairs.items()}
+
+
+def _point(
+    configuration: Configuration,
+    pair: Pair,
+    objectives: Sequence[Objective],
+    levels: Sequence[Level],
+) -> Point:
+    """A verified configuration: no slack any more."""
+    checks = check_levels(levels, pair.measurement, pair.default)
+    return Point(configuration, _values(pair.measurement, objectives), keeps=keeps(checks))
+
+
+def observed_points(
+    records: Sequence[Record],
+    objectives: Sequence[Objective],
+    default: Configuration,
+    levels: Sequence[Level] = (),
+) -> list[Point]:
+    """One point for each configuration that the search measured.
+
+    A service level missed by no more than a standard error counts as kept, until verification.
+    """
     metric = next((o.metric for o in objectives if o.kind == "accuracy"), None)
+    reference = next(
+        (r.measurement for r in records if r.configuration == default and r.state == "complete"),
+        None,
+    )
     points = []
     for record in records:
         if record.state == "complete" and record.measurement is not None:
             accuracy = record.measurement.metrics.get(metric or "")
             slack = accuracy.sem or 0.0 if accuracy else 0.0
-            points.append(Point(record.configuration, record.values, slack))
+            checks = check_levels(levels, record.measurement, reference)
+            kept = keeps(checks, record.measurement.metrics)
+            points.append(Point(record.configuration, record.values, slack, kept))
     return merge(points)
 
 
@@ -115,11 +160,14 @@ def _verified(
     default: Configuration,
     tolerance: float,
     verify: Verify,
+    levels: Sequence[Level],
+    near: Sequence[Configuration],
 ) -> tuple[dict[Configuration, Pair], set[Configuration]]:
     """Run the candidates again, and whatever then still seems better than them.
 
-    Returns what ran, each beside the default of its own rounds, and what failed this time;
-    nothing ran where the default failed.
+    Where nothing keeps the service levels, `near` is run again instead. Returns what ran, each
+    beside the default of its own rounds, and what failed this time; nothing ran where the default
+    failed.
     """
     points = dict(observed)
     verified: dict[Configuration, Pair] = {}
@@ -127,7 +175,7 @@ def _verified(
     for batch in range(MAX_BATCHES):
         chooser = Chooser(tuple(objectives), points[default].values, tolerance)
         if batch == 0:
-            wanted = chooser.candidates(list(points.values()), MAX_CANDIDATES)
+            wanted = chooser.candidates(list(points.values()), MAX_CANDIDATES) or list(near)
         else:
             wanted = list(chooser.choose(list(points.values())).values())
         wanted = [c for c in wanted if c not in verified and c != default]
@@ -142,7 +190,9 @@ def _verified(
                 points.pop(configuration)
             elif configuration not in verified:
                 verified[configuration] = Pair(measurement, found[default])
-                points[configuration] = Point(configuration, _values(measurement, objectives))
+                points[configuration] = _point(
+                    configuration, verified[configuration], objectives, levels
+                )
     return verified, broken
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.advice.choice import Role
+from tuner.advice.promises import Check, Unmet
 from tuner.measure import Measurement
 from tuner.space import Arguments, Configuration
 from tuner.study import Record
@@ -54,6 +55,7 @@ class Recommendation:
         measurement: of the verification.
         comparisons: for each objective, against the default.
         verified: whether it was run again, side by side with the default.
+        levels: each service level against the measurement; all of them hold.
     """
 
     roles: tuple[Role, ...]
@@ -62,6 +64,7 @@ class Recommendation:
     measurement: Measurement
     comparisons: tuple[Comparison, ...]
     verified: bool
+    levels: tuple[Check, ...] = ()
 
     @property
     def name(self) -> str:
@@ -93,6 +96,8 @@ class Result:
         accuracy_tolerance: what `keeps the default's accuracy` means, in absolute terms.
         seconds: spent in all.
         notes: what a reader has to know (estimated energies, objectives in disguise).
+        levels: the service levels as they were written.
+        unmet: what binds and what comes closest where nothing keeps them.
     """
 
     recommended: tuple[Recommendation, ...]
@@ -105,6 +110,8 @@ class Result:
     accuracy_tolerance: float
     seconds: float
     notes: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    unmet: Unmet | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: recommended, front, default, trials, stopped_by and more."""
@@ -130,6 +137,8 @@ class Result:
             "accuracy_tolerance": self.accuracy_tolerance,
             "seconds": self.seconds,
             "notes": list(self.notes),
+            "service_levels": list(self.levels),
+            "unmet": _unmet_dict(self.unmet),
         }
 
 
@@ -142,13 +151,27 @@ def _recommendation_dict(recommendation: Recommendation) -> dict[str, Any]:
             "load": dict(arguments.load),
             "request": dict(arguments.request),
             "harness": dict(arguments.harness),
+            "hardware": dict(arguments.hardware),
         },
         "metrics": metrics_dict(measurement),
         "validity": measurement.validity,
         "reasons": list(measurement.reasons),
         "verified": recommendation.verified,
+        "service_levels": [dict(vars(check)) for check in recommendation.levels],
         "versus_default": {c.metric: _comparison_dict(c) for c in recommendation.comparisons},
         "settings": dict(measurement.settings),
+    }
+
+
+def _unmet_dict(unmet: Unmet | None) -> dict[str, Any] | None:
+    if unmet is None:
+        return None
+    return {
+        "binding": unmet.binding,
+        "kept_by": unmet.kept_by,
+        "measured": unmet.measured,
+        "closest": dict(unmet.closest),
+        "checks": [dict(vars(check)) for check in unmet.checks],
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.search.pareto import hypervolume, hypervolume_share, non_dominated
 from tuner.search.stopping import StopRule, StopStatus
+from tuner.surrogates.level import Level, goodput_bounds, limits_of, parse_levels
 from tuner.surrogates.objective import Objective
 
 if TYPE_CHECKING:
@@ -15,16 +16,20 @@ if TYPE_CHECKING:
     from tuner.search.sampler import ParetoSampler
 
 __all__ = [
+    "Level",
     "Objective",
     "Observation",
     "ParetoSampler",
     "StopRule",
     "StopStatus",
     "design_size",
+    "goodput_bounds",
     "hypervolume",
     "hypervolume_share",
     "initial_design",
+    "limits_of",
     "non_dominated",
+    "parse_levels",
 ]
 
 _LAZY = {

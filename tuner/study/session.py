@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuner.measure import Failure, Measurement
-from tuner.search import Objective, ParetoSampler, hypervolume_share, non_dominated
+from tuner.search import Level, Objective, ParetoSampler, hypervolume_share, non_dominated
 from tuner.space import Configuration, Space
 from tuner.study import storage
 from tuner.study.events import Snapshot
@@ -61,12 +61,18 @@ class Session:
         path: Path | str | None = None,
         seed: int = 0,
         limits: Limits | None = None,
+        levels: Sequence[Level] = (),
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
         self.limits = limits or Limits()
         self.sampler = ParetoSampler(
-            space, self.objectives, seed=seed, budget=self.limits.max_trials
+            space,
+            self.objectives,
+            seed=seed,
+            budget=self.limits.max_trials,
+            levels=levels,
+            paced=self.limits.max_seconds is not None,
         )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)
@@ -107,8 +113,8 @@ class Session:
 
     def tell(self, ask: Ask, measurement: Measurement) -> Record:
         """Commit what came of a proposal; it is on disk when this returns."""
-        measurement = _with_objectives(measurement, self.objectives)
-        storage.tell(self.study, ask.trial, measurement, self.objectives)
+        measurement = _with_outputs(measurement, self.sampler.outputs)
+        storage.tell(self.study, ask.trial, measurement, self.objectives, self.sampler.outputs)
         values = () if measurement.failure else _values(measurement, self.objectives)
         record = Record(
             number=ask.number,
@@ -132,8 +138,7 @@ class Session:
             return f"limit of {limit} trials reached"
         left = self.seconds_left
         if left is not None and left <= 0:
-            minutes = (self.limits.max_seconds or 0.0) / 60
-            return f"time limit of {minutes:g} min reached"
+            return f"time limit of {_duration(self.limits.max_seconds or 0.0)} reached"
         status = status or self.status()
         return status.reason if status.done else None
 
@@ -175,11 +180,15 @@ def _values(measurement: Measurement, objectives: Sequence[Objective]) -> tuple[
     return tuple(measurement.metrics[o.metric].value for o in objectives)
 
 
-def _with_objectives(measurement: Measurement, objectives: Sequence[Objective]) -> Measurement:
-    """The measurement, as a failure where it lacks an objective."""
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:g} min" if seconds % 60 == 0 else f"{seconds:g} s"
+
+
+def _with_outputs(measurement: Measurement, outputs: Sequence[Objective]) -> Measurement:
+    """The measurement, as a failure where it lacks an objective or a metric with a level."""
     if measurement.failure is not None:
         return measurement
-    missing = [o.metric for o in objectives if o.metric not in measurement.metrics]
+    missing = [o.metric for o in outputs if o.metric not in measurement.metrics]
     if not missing and measurement.validity != "invalid":
         return measurement
     words = f"no value for {', '.join(missing)}" if missing else "; ".join(measurement.reasons)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tuner.errors import UserError
 from tuner.measure import Measurement
-from tuner.search.sampler import CAUSE, SEM
+from tuner.search.sampler import CAUSE, LEVELS, SECONDS, SEM
 from tuner.space import Configuration
 from tuner.study.records import Record, State
 
@@ -85,18 +85,26 @@ def tell(
     trial: optuna.Trial,
     measurement: Measurement,
     objectives: Sequence[Objective],
+    outputs: Sequence[Objective],
 ) -> None:
-    """Commit the outcome of a trial: values where it ran, FAIL and the cause where it did not."""
+    """Commit the outcome of a trial: values where it ran, FAIL and the cause where it did not.
+
+    `outputs` are the objectives and then what service levels add.
+    """
     import optuna
 
     trial.set_user_attr(MEASUREMENT, json.dumps(measurement.to_dict()))
+    setup_s = measurement.setup_seconds
+    trial.set_user_attr(SECONDS, (setup_s, max(0.0, measurement.seconds - setup_s)))
     if measurement.failure is not None:
         trial.set_user_attr(CAUSE, measurement.failure.cause)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         return
-    metrics = [measurement.metrics[o.metric] for o in objectives]
+    metrics = [measurement.metrics[o.metric] for o in outputs]
     trial.set_user_attr(SEM, [metric.sem for metric in metrics])
-    study.tell(trial, [metric.value for metric in metrics])
+    values = [metric.value for metric in metrics]
+    trial.set_user_attr(LEVELS, values[len(objectives) :])
+    study.tell(trial, values[: len(objectives)])
 
 
 def records(study: optuna.Study) -> list[Record]:
