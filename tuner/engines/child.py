@@ -65,7 +65,7 @@ class Child:
     def __init__(self, module: str, environment: Mapping[str, str]) -> None:
         self._socket, theirs = socket.socketpair()
         self._words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (the finalizer closes it)
-        self._oom_kills = _oom_kills()
+        self._oom_kills = oom_kills()
         path = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
         with theirs:
             self._process = subprocess.Popen(
@@ -151,7 +151,7 @@ class Child:
             self._process.wait(10)
         status = self._process.poll()
         words = self._last_words()
-        killed_for_memory = status == -signal.SIGKILL and _oom_kills() > self._oom_kills
+        killed_for_memory = status == -signal.SIGKILL and oom_kills() > self._oom_kills
         self.close()
         how = (
             f"killed by signal {-status} ({signal.Signals(-status).name})"
@@ -182,7 +182,7 @@ def _end(process: subprocess.Popen[bytes], channel: socket.socket, words: IO[byt
     words.close()
 
 
-def _oom_kills() -> int:
+def oom_kills() -> int:
     """How many processes the kernel has killed for want of memory since it started."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/vmstat").read_text().splitlines():
