@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "search": {"errors", "space", "surrogates"},
     "measure": {"errors", "space", "workloads"},
     "engines": {"errors", "space", "models", "workloads", "measure"},
+    "hardware": {"errors", "measure"},
     "study": {
         "errors",
         "features",

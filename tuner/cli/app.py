@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tuner.cli import space, workload
+from tuner.cli import gpu, space, workload
 from tuner.cli.compare import compare
 from tuner.cli.doctor import doctor
 from tuner.cli.replay import replay
@@ -45,4 +45,5 @@ app.command("doctor")(doctor)
 app.command("replay")(replay)
 app.command("compare")(compare)
 app.add_typer(space.app, name="space")
+app.add_typer(gpu.app, name="gpu")
 app.add_typer(workload.app, name="workload")

@@ -1,0 +1,19 @@
+"""GPU clocks and power limit: what can be set, setting it, and setting it back whatever happens."""
+
+from tuner.hardware.control import GpuControl, HardwareRefused
+from tuner.hardware.gpus import GpuLimits, domains, may_control, supported
+from tuner.hardware.journal import SETTINGS, Journal
+from tuner.hardware.leftover import left_over, restore
+
+__all__ = [
+    "SETTINGS",
+    "GpuControl",
+    "GpuLimits",
+    "HardwareRefused",
+    "Journal",
+    "domains",
+    "left_over",
+    "may_control",
+    "restore",
+    "supported",
+]
