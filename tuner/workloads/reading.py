@@ -37,11 +37,12 @@ def read_workload(
         text: the path of a trace (`.csv`) or of prompts (`.jsonl`), or a distribution like those
             in `EXAMPLES`.
         fill: writes prompts for the lengths of a trace or a distribution.
-        n: how many requests; None takes all (1000 of a distribution).
+        n: how many requests, the first of a file of prompts; None takes all (1000 of a
+            distribution).
         seed: of the sample, the lengths, the texts and the arrivals.
         scale: what token lengths are divided by.
         rate: replaces the arrivals.
-        take: which `n` requests of a trace or a file; None takes the first where their own
+        take: which `n` requests of a trace; None takes the first where their own
             arrivals are kept, since a stretch of time keeps its bursts, and a sample otherwise.
         context: how many tokens prompt and answer may have together; longer requests are
             shortened. None knows no limit.
@@ -76,6 +77,8 @@ def read_lengths(
     Raises:
         UserError: what cannot be read, and how to write it.
     """
+    if text.endswith(".jsonl"):
+        return _measured(_prompts(text, n, seed, scale, rate), text, count)
     _check(n, scale)
     notes: list[str] = []
     if is_distribution(text):
@@ -87,9 +90,6 @@ def read_lengths(
             first = take == "first" or (take is None and rate is None)
             trace = whole.select(range(n)) if first else sample(whole, n, seed)
             notes.append(f"{'first' if first else 'sample of'} {n}")
-    elif text.endswith(".jsonl"):
-        trace = _measured(text, n, count)
-        name = trace.name
     else:
         raise UserError(
             f"{text!r} is no workload: give a trace (a .csv file), prompts (a .jsonl file), or a "
@@ -104,18 +104,16 @@ def read_lengths(
     return replace(trace, name=f"{name} ({', '.join(notes)})" if notes else name)
 
 
-def _measured(path: str, n: int | None, count: Count) -> Trace:
-    """The lengths of the prompts in a file."""
-    work = read_prompts(path)
-    requests = work.requests[:n]
-    outputs = [r.max_tokens for r in requests if r.max_tokens is not None]
-    if len(outputs) < len(requests):
+def _measured(work: Workload, path: str, count: Count) -> Trace:
+    """The lengths of prompts."""
+    outputs = [r.max_tokens for r in work.requests if r.max_tokens is not None]
+    if len(outputs) < len(work):
         raise UserError(
             f'{path} does not say how long all answers may be; give each line a number "max_tokens"'
         )
-    arrivals = tuple(r.arrival_s for r in requests if r.arrival_s is not None)
-    inputs = tuple(count(r.prompt) for r in requests)
-    estimated = ", input lengths estimated" if count is estimated_count else ""
+    arrivals = tuple(r.arrival_s for r in work.requests if r.arrival_s is not None)
+    inputs = tuple(count(r.prompt) for r in work.requests)
+    estimated = " (input lengths estimated)" if count is estimated_count else ""
     return Trace(work.name + estimated, inputs, tuple(outputs), arrivals or None)
 
 

@@ -21,13 +21,17 @@ TEAL = "#2a9d9a"
 
 def show(summary: Summary, console: Console) -> None:
     """Print a trace: its size, percentiles, arrivals, and a heat map of its bins."""
-    head = Text.assemble((summary.name, "bold"), "   ", (about(summary), "default"))
-    parts: list[RenderableType] = [head, "", _percentiles(summary)]
+    parts: list[RenderableType] = [
+        Text(summary.name, style="bold"),
+        about(summary),
+        "",
+        _percentiles(summary),
+    ]
     if len(summary.slots) > 1:
         parts += ["", _arrivals(summary)]
-    parts += ["", _heat_map(summary)]
+    parts += ["", "Share of requests in %, by the greatest number of tokens:", _heat_map(summary)]
     if summary.clamped:
-        parts += ["", _clamped(summary)]
+        parts += ["", f"{summary.clamped} requests are longer than the last bin, and count there."]
     console.print(Group(*parts), highlight=False)
 
 
@@ -60,34 +64,41 @@ def _block(share: float) -> str:
 
 def _heat_map(summary: Summary) -> Table:
     """Shares of requests in per cent, sums at the sides, as in the picture."""
-    table = Table.grid(padding=0)
     inputs, outputs = summary.grid.inputs, summary.grid.outputs
     shares = {b.corner: b.share for b in summary.bins}
     top = max(shares.values())
-    sums = summary.output_shares()
-    table.add_row("", *_heights(summary.input_shares()))
-    for place, o in reversed(tuple(enumerate(outputs))):
+    table = Table.grid(padding=0)
+    table.add_column(width=9)
+    for _ in inputs:
+        table.add_column(width=6)
+    table.add_row("\n\n output", *_columns(summary.input_shares()))
+    for o, row_share in reversed(tuple(zip(outputs, summary.output_shares(), strict=True))):
         cells = [_cell(shares.get((i, o)), top) for i in inputs]
-        bar = "█" * round(8 * sums[place] / max(sums))
-        side = Text.assemble(" ", (bar, TEAL), f" {per_cent(sums[place])}" if sums[place] else "")
-        table.add_row(_bound(o, summary.output.longest, outputs), *cells, side)
+        bar = "█" * round(8 * row_share / max(summary.output_shares()))
+        side = Text.assemble("  ", (bar, TEAL), f" {per_cent(row_share)}" if row_share else "")
+        table.add_row(f"{_bound(o, outputs, summary.output.longest):>7}", *cells, side)
+    bounds = (_bound(i, inputs, summary.input.longest) for i in inputs)
+    table.add_row("  input", *(f"{bound:>5}" for bound in bounds))
     return table
 
 
-def _heights(shares: Sequence[float]) -> list[Text]:
-    top = max(shares)
-    return [
-        Text.assemble((_block(share / top) * 5 + "\n", TEAL), per_cent(share) if share else "")
-        for share in shares
-    ]
+def _columns(shares: Sequence[float]) -> list[Text]:
+    """Bars two lines high, with their shares below."""
+    bars = []
+    for share in shares:
+        height = 2 * share / max(shares)
+        lines = (_block(max(0.0, height - 1)), _block(min(1.0, height)))
+        bars.append(Text.assemble(*((f" {line * 4}\n", TEAL) for line in lines)))
+        bars[-1].append(f"{per_cent(share):>5}" if share else "")
+    return bars
 
 
 def _cell(share: float | None, top: float) -> Text:
     if share is None:
-        return Text("   ·  ", style="dim")
+        return Text("    ·", style="dim")
     red, green, blue = _shade((share / top) ** 0.6)
     ink = "#101418" if red * 0.3 + green * 0.6 + blue * 0.1 > 120 else "#f4f7f8"
-    return Text(f"{per_cent(share):^6}", style=f"{ink} on #{red:02x}{green:02x}{blue:02x}")
+    return Text(f"{per_cent(share):>5} ", style=f"{ink} on #{red:02x}{green:02x}{blue:02x}")
 
 
 def _shade(height: float) -> tuple[int, int, int]:
@@ -99,10 +110,6 @@ def _shade(height: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _bound(bound: int, longest: int, bounds: Sequence[int]) -> str:
-    beyond = "+" if bound == bounds[-1] and longest > bound else ""
-    return f"{bound}{beyond}"
-
-
-def _clamped(summary: Summary) -> Text:
-    return Text(f"{summary.clamped} requests are longer than the last bin and count there.")
+def _bound(bound: int, bounds: Sequence[int], longest: int) -> str:
+    """The greatest length in a bin; a plus where longer ones count there too."""
+    return f"{bound}{'+' if bound == bounds[-1] and longest > bound else ''}"

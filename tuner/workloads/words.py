@@ -17,7 +17,7 @@ def about(summary: Summary) -> str:
 def clock(seconds: float) -> tuple[float, str]:
     """The unit that a duration is read best in: its length in seconds, and its symbol."""
     for unit, name in ((3600.0, "h"), (60.0, "min")):
-        if seconds > 3 * unit:
+        if seconds >= unit:
             return unit, name
     return 1.0, "s"
 
