@@ -163,7 +163,7 @@ def test_interleaving_goes_forth_and_back_in_changing_order_with_shared_seeds():
     engine = ScriptedEngine()
     names = ["a", "b", "c"]
     measurements = measure_interleaved(
-        engine, [arguments(name) for name in names], task(), QUICK, rounds=6, seed=1
+        engine, [arguments(name) for name in names], task(), QUICK, rounds=6, turns=2, seed=1
     )
     runs = [call for call in engine.calls if call[0] == "run" and call[4] != 0.0]
     rounds = [runs[i : i + 6] for i in range(0, 36, 6)]
@@ -183,18 +183,33 @@ def test_interleaving_goes_forth_and_back_in_changing_order_with_shared_seeds():
         assert measurement.metrics["accuracy"].n == 12
 
 
-def test_halves_of_a_round_are_of_whole_batches():
+@pytest.mark.parametrize(
+    ("batch_size", "turns", "parts"),
+    [(5, 2, [10, 2]), (5, 4, [5, 5, 2]), (2, 4, [4, 4, 4]), (12, 4, [12]), (2, 1, [12])],
+)
+def test_the_turns_of_a_round_are_of_whole_batches(batch_size, turns, parts):
     engine = ScriptedEngine()
     odd = arguments()
-    odd.harness["batch_size"] = 5
-    measure_interleaved(engine, [odd], task(), QUICK, rounds=1)
-    assert [len(call[2]) for call in engine.passes()] == [10, 2]
+    odd.harness["batch_size"] = batch_size
+    (one,) = measure_interleaved(engine, [odd], task(), QUICK, rounds=2, turns=turns)
+    assert [len(call[2]) for call in engine.passes()] == 2 * parts
+    assert one.metrics["mean_e2el_ms"].n == 2
+    assert one.metrics["accuracy"].n == 12
+
+
+def test_what_is_still_warm_is_not_warmed_up_again():
+    engine = ScriptedEngine()
+    both = [arguments("a"), arguments("b")]
+    measure_interleaved(engine, both, task(), QUICK, rounds=3)
+    for name in "ab":
+        warm_ups = [c for c in engine.calls if c[:2] == ("run", name) and c[4] == 0.0]
+        assert len(warm_ups) == len([c for c in engine.calls[:10] if c in warm_ups])
 
 
 def test_a_slow_configuration_takes_parts_of_the_prompts_in_turn_when_interleaved():
     engine = ScriptedEngine({"a": {"request_s": 0.02}})
     protocol = Protocol(max_seconds=0.2, warmup_seconds=0.0)
-    (slow,) = measure_interleaved(engine, [arguments()], task(40), protocol, rounds=2)
+    (slow,) = measure_interleaved(engine, [arguments()], task(40), protocol, rounds=2, turns=2)
     size = len(engine.passes()[1][2])
     assert size < 20
     asked = [request.prompt for call in engine.passes() for request in call[2][:size]]

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _OVERRUN = 1.5
 """Passes short of `min_repeats` may take this many times `max_seconds`."""
 
+_AT_ONCE_S = 0.2
+"""A configuration that is in force so soon had everything loaded."""
+
 _TOO_SLOW = 0.5
 """A warm-up that takes this share of `max_seconds` is all that is run."""
 
@@ -66,12 +69,15 @@ class Run:
         self._doubts: list[str] = []
         self._notes: list[str] = []
         self._next = 0
-        self._half: Pass | None = None
-        self._halves: tuple[int, int] | None = None
+        self._part: Pass | None = None
+        self._parts: tuple[int, ...] | None = None
         self.passes: list[Pass] = []
 
     def set_up(self, warmup_s: float) -> float:
-        """Load, take the idle power, warm up; return the seconds of the warm-up."""
+        """Load, take the idle power, warm up; return the seconds of the warm-up.
+
+        What was in force not long before, and comes back without being loaded, is still warm.
+        """
         began = warm = time.monotonic()
         try:
             self._progress("loading")
@@ -79,6 +85,8 @@ class Run:
             self._settings["load_average"] = round(os.getloadavg()[0], 2)
             self._meter = meter_of(self._engine, self._protocol)
             self._idle_watts = idle_watts(self._engine, self._protocol, self._progress)
+            if self._warm is not None and time.monotonic() - began < _AT_ONCE_S:
+                return 0.0
             self._progress("warm-up")
             warm = time.monotonic()
             seed = self._rng.getrandbits(31)
@@ -119,27 +127,33 @@ class Run:
         metrics = self._memory.noise.filled(metrics)
         return Measurement(metrics, scores=prompt_scores(self.passes))
 
-    def go_forth(self, seed: int) -> None:
-        """Make the first half of a pass, of whole batches; all of an open loop."""
-        n, batch_size = len(self._work), int(self._arguments.harness.get("batch_size", 1))
-        if self._halves is None and self._open_loop:
-            self._half = self._answer(n, seed, self._protocol.max_seconds)
-            self._halves = (self._half.n_asked, 0)
-        elif self._halves is None:
-            forth = min(n, math.ceil(n / 2 / batch_size) * batch_size)
-            self._half = self._answer(forth, seed, self._protocol.max_seconds / 2)
-            asked = self._half.n_asked
-            self._halves = (asked, n - asked if asked == forth else asked)
-        else:
-            self._half = self._answer(self._halves[0], seed, None)
+    def rests(self, turn: int) -> bool:
+        """Whether nothing is left for this turn: there are fewer batches than turns."""
+        return self._parts is not None and not self._parts[turn]
 
-    def come_back(self, seed: int) -> None:
-        """Make the other half."""
-        assert self._halves is not None
-        assert self._half is not None
-        if self._halves[1]:
-            self._half = joined(self._half, self._answer(self._halves[1], seed, None))
-        self.passes.append(self._half)
+    def take_turn(self, turn: int, turns: int, seed: int) -> None:
+        """Make one of the parts of a pass, of whole batches; all of an open loop in the first."""
+        if self._parts is None:
+            self._parts = self._first_turn(turns, seed)
+        else:
+            part = self._answer(self._parts[turn], seed, None)
+            self._part = joined(self._part, part) if self._part else part
+        if self._part and not any(self._parts[turn + 1 :]):
+            self.passes.append(self._part)
+            self._part = None
+
+    def _first_turn(self, turns: int, seed: int) -> tuple[int, ...]:
+        """Make the very first part, and see from it how large the parts can be."""
+        n, batch_size = len(self._work), int(self._arguments.harness.get("batch_size", 1))
+        if self._open_loop:
+            self._part = self._answer(n, seed, self._protocol.max_seconds)
+            return (self._part.n_asked, *(0,) * (turns - 1))
+        wanted = min(n, math.ceil(n / turns / batch_size) * batch_size)
+        self._part = self._answer(wanted, seed, self._protocol.max_seconds / turns)
+        asked = self._part.n_asked
+        if asked < wanted:
+            return (asked,) * turns
+        return tuple(max(0, min(wanted, n - turn * wanted)) for turn in range(turns))
 
     def _answer(self, n: int, seed: int, limit_s: float | None) -> Pass:
         """Answer the next `n` requests, or as many of them as begin within the limit."""

@@ -69,6 +69,7 @@ def measure_interleaved(
     protocol: Protocol | None = None,
     *,
     rounds: int,
+    turns: int = 4,
     seed: int = 0,
     on_progress: Progress = lambda text: None,
 ) -> list[Measurement]:
@@ -76,10 +77,21 @@ def measure_interleaved(
 
     What slows a machine for longer than a round slows all configurations of the round, so that it
     cancels out in ratios of the same round (`compare`). A round goes through the configurations in
-    random order with the first half of the prompts, and back with the other half, so that a drift
-    within the round cancels out too. The i-th repeat of each measurement is its i-th round;
-    sampling seeds are shared within a round. A configuration that fails takes no part in what
-    follows.
+    random order with a part of the prompts, back with the next part, and so on, so that a drift
+    within the round cancels out too, and a sudden change of speed nearly. The i-th repeat of each
+    measurement is its i-th round; sampling seeds are shared within a turn. A configuration that
+    fails takes no part in what follows.
+
+    Args:
+        engine: runs them.
+        configurations: to be compared.
+        work: what is asked.
+        protocol: the rules; the usual ones by default.
+        rounds: repeats of each.
+        turns: how often each has its turn in a round. More of them are better where speed changes
+            suddenly, and dear where the engine starts anew for each change of configuration.
+        seed: of the order, and of sampled answers.
+        on_progress: is told what is being done.
 
     Returns:
         a measurement for each configuration, in the order given.
@@ -91,22 +103,20 @@ def measure_interleaved(
     for number in range(rounds):
         order = list(range(len(runs)))
         rng.shuffle(order)
-        seeds = rng.getrandbits(31), rng.getrandbits(31)
+        seeds = [rng.getrandbits(31) for _ in range(turns)]
         in_force = None
-        for turn, i in enumerate((*order, *reversed(order))):
-            if i in failures:
-                continue
-            try:
-                if i != in_force:
-                    runs[i].set_up(0.0 if number else protocol.warmup_seconds)
-                on_progress(f"round {number + 1} of {rounds}, configuration {i + 1}")
-                if turn < len(order):
-                    runs[i].go_forth(seeds[0])
-                else:
-                    runs[i].come_back(seeds[1])
-                in_force = i
-            except EngineFailure as failure:
-                failures[i], in_force = failure, None
+        for turn in range(turns):
+            for i in order if turn % 2 == 0 else reversed(order):
+                if i in failures or runs[i].rests(turn):
+                    continue
+                try:
+                    if i != in_force:
+                        runs[i].set_up(0.0 if number else protocol.warmup_seconds)
+                    on_progress(f"round {number + 1} of {rounds}, configuration {i + 1}")
+                    runs[i].take_turn(turn, turns, seeds[turn])
+                    in_force = i
+                except EngineFailure as failure:
+                    failures[i], in_force = failure, None
     return [
         run.failed(failures[i]) if i in failures else run.result() for i, run in enumerate(runs)
     ]
