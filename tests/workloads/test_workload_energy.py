@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.measure import Metric
-from tuner.workloads import Grid, Trace, binned_requests, bins, workload_energy
+from tuner.workloads import Grid, Trace, binned_requests, bins, drawn_requests, workload_energy
 
 requests = st.lists(st.tuples(st.integers(1, 9000), st.integers(1, 600)), min_size=1, max_size=40)
 
@@ -96,24 +96,60 @@ def test_what_was_not_measured_or_cannot_be_added_is_refused():
         workload_energy(found, mixed, 1)
 
 
+def fill(n, seed):
+    return f"{n} {seed}"
+
+
 @given(requests, st.integers(1, 5))
-def test_the_batch_of_a_bin_has_its_lengths(pairs, batch):
-    found = found_bins(pairs)
+def test_the_batch_of_a_bin_has_its_greatest_lengths(pairs, batch):
+    asked = binned_requests(found_bins(pairs), fill, batch)
+    assert set(asked) == {Grid().corner(*pair) for pair in pairs}
+    assert len({r.prompt for some in asked.values() for r in some}) == batch * len(asked)
+    for corner, some in asked.items():
+        assert all((int(r.prompt.split()[0]), r.max_tokens) == corner for r in some)
+        assert all(r.min_tokens == r.max_tokens for r in some)
 
-    def fill(n, seed):
-        return f"{n} {seed}"
 
-    for lengths in ("bound", "mean"):
-        asked = binned_requests(found, fill, batch, lengths=lengths)
-        assert set(asked) == {one.corner for one in found}
-        assert len({r.prompt for some in asked.values() for r in some}) == batch * len(found)
-        for one in found:
-            for request in asked[one.corner]:
-                n = int(request.prompt.split()[0])
-                assert request.max_tokens == request.min_tokens
-                if lengths == "bound":
-                    assert (n, request.max_tokens) == one.corner
-                else:
-                    assert abs(n - one.input_total / one.n) <= 0.5
-                    assert abs(request.max_tokens - one.output_total / one.n) <= 0.5
-                    assert one.clamped or Grid().corner(n, request.max_tokens) == one.corner
+@given(requests, st.integers(1, 5), st.integers(0, 3))
+def test_drawn_requests_have_lengths_of_their_bin(pairs, batch, seed):
+    inputs, outputs = zip(*pairs, strict=True)
+    trace = Trace("made", inputs, outputs)
+    asked = drawn_requests(trace, fill, batch, seed=seed)
+    assert asked == drawn_requests(trace, fill, batch, seed=seed)
+    assert set(asked) == {Grid().corner(*pair) for pair in pairs}
+    assert len({r.prompt for some in asked.values() for r in some}) == batch * len(asked)
+    for corner, some in asked.items():
+        drawn = [(int(r.prompt.split()[0]), r.max_tokens) for r in some]
+        assert len(drawn) == batch
+        assert set(drawn) <= set(pairs)
+        assert all(Grid().corner(*pair) == corner for pair in drawn)
+
+
+def test_drawn_requests_have_no_bias_from_binning():
+    """An energy that is linear in both lengths comes out right, within its interval."""
+    rng = random.Random(1)
+    pairs = [(rng.randint(1, 4000), rng.randint(1, 500)) for _ in range(400)]
+    trace = Trace("made", *map(tuple, zip(*pairs, strict=True)))
+
+    def cost(some):
+        return sum(0.01 * int(r.prompt.split()[0]) + r.max_tokens for r in some)
+
+    repeats = [drawn_requests(trace, fill, 4, seed=seed) for seed in range(30)]
+    measured = {}
+    for corner in repeats[0]:
+        values = [cost(asked[corner]) for asked in repeats]
+        value = sum(values) / 30
+        sem = math.sqrt(sum((v - value) ** 2 for v in values) / 29 / 30)
+        measured[corner] = joules(value, sem, 30)
+    energy = workload_energy(bins(trace), measured, 4)
+    assert energy.low <= sum(0.01 * i + o for i, o in pairs) <= energy.high
+    assert energy.high - energy.low < 0.05 * energy.joules
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_an_empty_batch_is_refused(batch):
+    trace = Trace("made", (1,), (1,))
+    with pytest.raises(ValueError, match="batch"):
+        binned_requests(bins(trace), fill, batch)
+    with pytest.raises(ValueError, match="batch"):
+        drawn_requests(trace, fill, batch)

@@ -1,6 +1,6 @@
 """What an engine is asked: requests, their lengths and when they arrive."""
 
-from tuner.workloads.bins import Bin, Corner, Grid, binned_requests, bins, sample
+from tuner.workloads.bins import Bin, Corner, Grid, binned_requests, bins, drawn_requests, sample
 from tuner.workloads.energy import Measured, WorkloadEnergy, workload_energy
 from tuner.workloads.filling import (
     Calibration,
@@ -32,6 +32,7 @@ __all__ = [
     "binned_requests",
     "bins",
     "calibrate",
+    "drawn_requests",
     "estimated_fill",
     "exact_fill",
     "filled",

@@ -11,7 +11,6 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tuner.workloads.filling import Fill
 from tuner.workloads.request import Request
@@ -94,15 +93,13 @@ class Bin:
 def bins(trace: Trace, grid: Grid | None = None) -> tuple[Bin, ...]:
     """Count the requests of a trace by bins; only bins that hold some, sorted by their lengths."""
     grid = grid or Grid()
-    totals: dict[Corner, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for i, o in zip(trace.input_tokens, trace.output_tokens, strict=True):
-        entry = totals[grid.corner(i, o)]
-        for place, amount in enumerate((1, i, o, grid.clamps(i, o))):
-            entry[place] += amount
-    return tuple(
-        Bin(*corner, n, n / len(trace), inputs, outputs, clamped)
-        for corner, (n, inputs, outputs, clamped) in sorted(totals.items())
-    )
+    found = []
+    for corner, places in sorted(_members(trace, grid).items()):
+        pairs = [(trace.input_tokens[k], trace.output_tokens[k]) for k in places]
+        clamped = sum(grid.clamps(*pair) for pair in pairs)
+        totals = (sum(i for i, _ in pairs), sum(o for _, o in pairs))
+        found.append(Bin(*corner, len(pairs), len(pairs) / len(trace), *totals, clamped))
+    return tuple(found)
 
 
 def sample(trace: Trace, n: int, seed: int = 0, grid: Grid | None = None) -> Trace:
@@ -113,11 +110,8 @@ def sample(trace: Trace, n: int, seed: int = 0, grid: Grid | None = None) -> Tra
     """
     if n >= len(trace):
         return trace
-    grid = grid or Grid()
-    members: dict[Corner, list[int]] = defaultdict(list)
-    for index, (i, o) in enumerate(zip(trace.input_tokens, trace.output_tokens, strict=True)):
-        members[grid.corner(i, o)].append(index)
-    wanted = shared_out(n, {corner: len(some) for corner, some in members.items()})
+    members = _members(trace, grid or Grid())
+    wanted = _shared_out(n, {corner: len(some) for corner, some in members.items()})
     rng = random.Random(f"sample/{seed}")
     taken: list[int] = []
     for corner in sorted(members):
@@ -125,7 +119,7 @@ def sample(trace: Trace, n: int, seed: int = 0, grid: Grid | None = None) -> Tra
     return trace.select(sorted(taken))
 
 
-def shared_out(n: int, weights: Mapping[Corner, int]) -> Counter[Corner]:
+def _shared_out(n: int, weights: Mapping[Corner, int]) -> Counter[Corner]:
     """`n` things shared out in proportion to weights, by the largest remainder."""
     total = sum(weights.values())
     wanted = Counter({corner: n * weight // total for corner, weight in weights.items()})
@@ -135,39 +129,63 @@ def shared_out(n: int, weights: Mapping[Corner, int]) -> Counter[Corner]:
 
 
 def binned_requests(
-    found: Sequence[Bin],
-    fill: Fill,
-    batch: int,
-    *,
-    lengths: Literal["bound", "mean"] = "bound",
-    seed: int = 0,
+    found: Sequence[Bin], fill: Fill, batch: int, *, seed: int = 0
 ) -> dict[Corner, tuple[Request, ...]]:
-    """One batch of requests for each bin, whose energy is to be measured.
+    """One batch of requests for each bin, with the bin's greatest lengths, as in the paper.
 
-    Args:
-        found: the bins.
-        fill: writes prompts.
-        batch: requests in a batch.
-        lengths: `bound` asks with the bin's greatest lengths, as in the paper; that overestimates
-            what shorter requests take. `mean` asks with the mean lengths of its requests.
-        seed: of the prompts, which all differ, so that no engine can answer from a prefix that it
-            has seen.
+    It takes more energy than the bin's own requests, most of which are shorter; `drawn_requests`
+    takes theirs. All prompts differ, so that no engine can answer from a prefix that it has seen.
 
     Raises:
         ValueError: the batch is empty.
     """
+    return {
+        one.corner: _batch([one.corner] * _positive(batch), fill, f"{seed}/{one.corner}")
+        for one in found
+    }
+
+
+def drawn_requests(
+    trace: Trace, fill: Fill, batch: int, *, seed: int = 0, grid: Grid | None = None
+) -> dict[Corner, tuple[Request, ...]]:
+    """One batch of requests for each bin, with lengths of its own requests, drawn by `seed`.
+
+    Measured again with other seeds, its mean has no bias from binning, and its spread is that of
+    measuring and of the requests in the bin together. A bin with fewer requests than a batch has
+    some of them twice.
+
+    Raises:
+        ValueError: the batch is empty.
+    """
+    members = _members(trace, grid or Grid())
+    asked = {}
+    for corner in sorted(members):
+        own = [(trace.input_tokens[k], trace.output_tokens[k]) for k in members[corner]]
+        rng = random.Random(f"draw/{seed}/{corner}")
+        times = math.ceil(_positive(batch) / len(own))
+        asked[corner] = _batch(rng.sample(own * times, batch), fill, f"{seed}/{corner}")
+    return asked
+
+
+def _batch(lengths: Sequence[tuple[int, int]], fill: Fill, seed: str) -> tuple[Request, ...]:
+    return tuple(
+        Request(fill(i, f"{seed}/{k}"), max_tokens=o, min_tokens=o)
+        for k, (i, o) in enumerate(lengths)
+    )
+
+
+def _positive(batch: int) -> int:
     if batch < 1:
         raise ValueError(f"a batch of {batch} requests")
-    asked = {}
-    for one in found:
-        i, o = one.corner
-        if lengths == "mean":
-            i, o = (max(1, round(total / one.n)) for total in (one.input_total, one.output_total))
-        asked[one.corner] = tuple(
-            Request(fill(i, f"{seed}/{one.corner}/{k}"), max_tokens=o, min_tokens=o)
-            for k in range(batch)
-        )
-    return asked
+    return batch
+
+
+def _members(trace: Trace, grid: Grid) -> dict[Corner, list[int]]:
+    """The places of each bin's requests in the trace."""
+    members: dict[Corner, list[int]] = defaultdict(list)
+    for index, (i, o) in enumerate(zip(trace.input_tokens, trace.output_tokens, strict=True)):
+        members[grid.corner(i, o)].append(index)
+    return members
 
 
 def _powers(low: int, high: int) -> tuple[int, ...]:

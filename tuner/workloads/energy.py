@@ -76,8 +76,9 @@ def workload_energy(
 
     The bins' measurements are independent, so their variances add up, each times its number of
     batches squared. The interval is Student's with the degrees of freedom of Welch and
-    Satterthwaite (1946). It covers the noise of measuring only: neither that a bin's requests are
-    shorter than those measured, nor a drift that all bins share.
+    Satterthwaite (1946). It covers what differed between repeats: the noise of measuring, and
+    which requests of a bin were measured where each repeat drew some (`drawn_requests`). It covers
+    neither a drift that all bins share, nor that a bin's requests are shorter than its bound.
 
     Args:
         found: the bins.
