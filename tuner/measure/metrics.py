@@ -222,5 +222,13 @@ _PER_PASS: dict[str, tuple[str, _Value]] = {
     "peak_memory_mb": ("MB", _megabytes),
 }
 
-METRICS = (*_PER_PASS, "request_goodput", "energy_net_j", "accuracy")
+UNITS: Mapping[str, str] = {
+    **{name: unit for name, (unit, _) in _PER_PASS.items()},
+    "request_goodput": "req/s",
+    "energy_net_j": "J",
+    "accuracy": "1",
+}
+"""The unit of each metric."""
+
+METRICS = tuple(UNITS)
 """The names of all metrics that a measurement can have."""
