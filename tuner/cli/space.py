@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from tuner.features import Cause, Compiled, FeatureModel, Value
-    from tuner.features._rows import Rows
+    from tuner.features import Cause, Compiled, FeatureModel, Rows, Value
 
 app = typer.Typer(
     name="space",
@@ -27,11 +27,24 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="A choice: feature=value, feature=false, parent=child."),
 ]
-Patience = Annotated[float, typer.Option(help="Seconds after which counting is given up.", min=0.1)]
+Patience = Annotated[float, typer.Option(help="Seconds after which it gives up.", min=0.1)]
 All = Annotated[
     bool, typer.Option("--all", help="Also configurations that amount to another one (inert).")
 ]
 PATIENCE = 8.0
+
+
+def _patient(answer: Callable[..., None]) -> Callable[..., None]:
+    """A command that gives up when the seconds of its option `--patience` are over."""
+
+    @wraps(answer)
+    def limited(*arguments: Any, **options: Any) -> None:
+        from tuner.features import within
+
+        with within(options["patience"]):
+            answer(*arguments, **options)
+
+    return limited
 
 
 class Method(StrEnum):
@@ -46,7 +59,8 @@ class Method(StrEnum):
 
 
 @app.command()
-def check(file: File, as_json: AsJson = False) -> None:
+@_patient
+def check(file: File, patience: Patience = PATIENCE, as_json: AsJson = False) -> None:
     """Read a model, say what looks wrong in it, and whether it has a valid configuration."""
     from tuner.features import Solver, dead_values, explain, false_optional, lint
 
@@ -79,6 +93,7 @@ def check(file: File, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@_patient
 def count(
     file: File,
     given: Set = None,
@@ -87,12 +102,13 @@ def count(
     as_json: AsJson = False,
 ) -> None:
     """Count the configurations exactly."""
-    compiled = _compiled(_read(file), given, every, patience)
+    compiled = _compiled(_read(file), given, every)
     _tell(as_json, {"configurations": compiled.count}, [str(compiled.count)])
 
 
 @app.command()
-def core(file: File, as_json: AsJson = False) -> None:
+@_patient
+def core(file: File, patience: Patience = PATIENCE, as_json: AsJson = False) -> None:
     """List the features that every configuration has."""
     from tuner.features import Solver
     from tuner.features import core as answer
@@ -102,7 +118,8 @@ def core(file: File, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def dead(file: File, as_json: AsJson = False) -> None:
+@_patient
+def dead(file: File, patience: Patience = PATIENCE, as_json: AsJson = False) -> None:
     """List the features that no configuration has, and values that no feature takes."""
     from tuner.features import Solver, dead_values
     from tuner.features import dead as answer
@@ -115,7 +132,8 @@ def dead(file: File, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def atomic(file: File, as_json: AsJson = False) -> None:
+@_patient
+def atomic(file: File, patience: Patience = PATIENCE, as_json: AsJson = False) -> None:
     """List the sets of features that are selected together or not at all."""
     from tuner.features import Solver, atomic_sets
 
@@ -124,6 +142,7 @@ def atomic(file: File, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@_patient
 def commonality(
     file: File,
     given: Set = None,
@@ -133,7 +152,7 @@ def commonality(
 ) -> None:
     """Show for each feature the share of the configurations that have it."""
     model = _read(file)
-    compiled = _compiled(model, given, every, patience)
+    compiled = _compiled(model, given, every)
     shares = {name: float(share) for name, share in compiled.commonality().items()}
     values = {
         name: {
@@ -148,7 +167,10 @@ def commonality(
 
 
 @app.command()
-def complete(file: File, given: Set = None, as_json: AsJson = False) -> None:
+@_patient
+def complete(
+    file: File, given: Set = None, patience: Patience = PATIENCE, as_json: AsJson = False
+) -> None:
     """Show what follows from some choices, and the valid configuration nearest to the default."""
     from tuner.features import Solver, consequences, parse_choices
     from tuner.features import complete as nearest
@@ -177,7 +199,10 @@ def complete(file: File, given: Set = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def explain(file: File, given: Set = None, as_json: AsJson = False) -> None:
+@_patient
+def explain(
+    file: File, given: Set = None, patience: Patience = PATIENCE, as_json: AsJson = False
+) -> None:
     """Say why choices are impossible: a smallest set of constraints and choices."""
     from tuner.features import Solver, parse_choices
     from tuner.features import explain as answer
@@ -189,7 +214,10 @@ def explain(file: File, given: Set = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def repair(file: File, given: Set = None, as_json: AsJson = False) -> None:
+@_patient
+def repair(
+    file: File, given: Set = None, patience: Patience = PATIENCE, as_json: AsJson = False
+) -> None:
     """Show the valid configuration nearest to the default one with some choices changed."""
     from tuner.features import Solver, changes, nearest, parse_choices, wished
 
@@ -203,6 +231,7 @@ def repair(file: File, given: Set = None, as_json: AsJson = False) -> None:
 
 
 @app.command("list")
+@_patient
 def list_(
     file: File,
     given: Set = None,
@@ -214,19 +243,20 @@ def list_(
     """List configurations, in a fixed order."""
     import numpy as np
 
-    compiled = _compiled(_read(file), given, every, patience)
+    compiled = _compiled(_read(file), given, every)
     rows = compiled.at(np.arange(min(n, compiled.count)))
     _table(compiled.model, compiled.layout.configurations(rows), as_json)
 
 
 @app.command()
-def diff(before: File, after: File, as_json: AsJson = False) -> None:
+@_patient
+def diff(before: File, after: File, patience: Patience = PATIENCE, as_json: AsJson = False) -> None:
     """Compare two models: what is written, and which configurations come and go."""
     from dataclasses import asdict
 
     from tuner.features import diff as compare
 
-    found = compare(_read(before), _read(after), seconds=PATIENCE / 4)
+    found = compare(_read(before), _read(after), seconds=patience / 4)
     lines = [f"+ feature {name}" for name in found.added]
     lines += [f"- feature {name}" for name in found.removed]
     lines += [f"~ feature {name}: {'; '.join(words)}" for name, words in found.changed.items()]
@@ -243,6 +273,7 @@ def diff(before: File, after: File, as_json: AsJson = False) -> None:
 
 
 @app.command()
+@_patient
 def sample(
     file: File,
     given: Set = None,
@@ -257,7 +288,7 @@ def sample(
     from tuner.features import Rules
 
     model = _read(file)
-    rows = _sampled(model, given, n, method, t, seed, patience)
+    rows = _sampled(model, given, n, method, t, seed)
     _table(model, Rules(model).layout.configurations(rows), as_json)
 
 
@@ -268,7 +299,6 @@ def _sampled(
     method: Method,
     t: int,
     seed: int,
-    patience: float,
 ) -> Rows:
     import numpy as np
 
@@ -280,7 +310,7 @@ def _sampled(
         if given:
             raise UserError("a cover is of the whole model: leave out --set")
         return cover(model, t, rng)
-    compiled = _compiled(model, given, every=False, patience=patience)
+    compiled = _compiled(model, given, every=False)
     if method in (Method.MAXIMIN, Method.DISTANCE, Method.ONEWISE) and given:
         raise UserError(f"--method {method} is of the whole model: leave out --set")
     if method is Method.MAXIMIN:
@@ -298,13 +328,11 @@ def _read(file: str) -> FeatureModel:
     return load_model(file)
 
 
-def _compiled(
-    model: FeatureModel, given: list[str] | None, every: bool, patience: float
-) -> Compiled:
+def _compiled(model: FeatureModel, given: list[str] | None, every: bool) -> Compiled:
     from tuner.features import compile_model, parse_choices
 
     choices = parse_choices(model, given or ())
-    compiled = compile_model(model, canonical=not every, seconds=patience)
+    compiled = compile_model(model, canonical=not every)
     return compiled.given(choices) if choices else compiled
 
 

@@ -26,6 +26,7 @@ from tuner.features._model import (
     Group,
     Value,
 )
+from tuner.features._patience import within
 from tuner.features._reader import read_expression, read_uvl
 from tuner.features._repair import changes, complete, default_configuration, nearest, wished
 from tuner.features._rows import UNSELECTED, Layout, Rows
@@ -83,6 +84,7 @@ __all__ = [
     "read_expression",
     "read_uvl",
     "wished",
+    "within",
     "write_expression",
     "write_uvl",
 ]

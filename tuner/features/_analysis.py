@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+import numpy.typing as npt
+
 from tuner.features._model import Value
-from tuner.features._solver import Given, Solver
+from tuner.features._solver import Bools, Given, Solver
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def consequences(solver: Solver, given: Given | None = None) -> Consequences:
     variables = encoding.selected
     parts = [x for literals in encoding.literals.values() for x in literals]
     asked = {*variables.values(), *parts}
-    fixed = solver.backbone([*asked, *(-x for x in asked)], given)
+    fixed = _fixed(solver, [*asked, *(-x for x in asked)], given)
     choices = dict(solver.literals(given or {}).values())
     values: dict[str, tuple[Value, ...]] = {}
     for name, classes in encoding.classes.items():
@@ -58,7 +62,7 @@ def consequences(solver: Solver, given: Given | None = None) -> Consequences:
 
 def core(solver: Solver) -> tuple[str, ...]:
     """The features of every valid configuration."""
-    fixed = solver.backbone(solver.encoding.selected.values())
+    fixed = _fixed(solver, solver.encoding.selected.values())
     return tuple(name for name, v in solver.encoding.selected.items() if v in fixed)
 
 
@@ -66,7 +70,7 @@ def dead(solver: Solver) -> tuple[str, ...]:
     """The features of no valid configuration; all of them where there is none."""
     if not solver.satisfiable():
         return tuple(solver.encoding.selected)
-    fixed = solver.backbone([-v for v in solver.encoding.selected.values()])
+    fixed = _fixed(solver, [-v for v in solver.encoding.selected.values()])
     return tuple(name for name, v in solver.encoding.selected.items() if -v in fixed)
 
 
@@ -74,7 +78,7 @@ def dead_values(solver: Solver) -> dict[str, tuple[Value, ...]]:
     """For each typed feature that is not dead the values that it never has."""
     encoding = solver.encoding
     parts = [x for name in encoding.literals for x in (*encoding.literals[name],)]
-    fixed = solver.backbone([-x for x in {*parts, *encoding.selected.values()}])
+    fixed = _fixed(solver, [-x for x in {*parts, *encoding.selected.values()}])
     found: dict[str, tuple[Value, ...]] = {}
     for name, classes in encoding.classes.items():
         if -encoding.selected[name] in fixed:
@@ -96,51 +100,99 @@ def false_optional(solver: Solver) -> tuple[str, ...]:
     variables, model = solver.encoding.selected, solver.model
     if not solver.satisfiable():
         return ()
-    column = {name: solver.bank[:, i] for i, name in enumerate(variables)}
-    suspects = [
-        (name, parent.name)
+    never = set(dead(solver))
+    stands = {v: group[0] for group in _twins(solver, {}) for v in group}
+    suspects = {
+        name: (-variables[parent.name], stands.get(variables[name], variables[name]))
         for name, (parent, group) in model.places.items()
-        if group.lower < len(group.features) and not (column[parent.name] & ~column[name]).any()
-    ]
-    never = set(dead(solver)) if suspects else set()
-    return tuple(
-        name
-        for name, parent in suspects
-        if name not in never
-        and not solver.hard.solve(assumptions=[variables[parent], -variables[name]])
-    )
+        if group.lower < len(group.features) and name not in never
+    }
+    pairs = sorted(set(suspects.values()))
+    held = dict(zip(pairs, solver.entailed(pairs).tolist(), strict=True))
+    return tuple(name for name, pair in suspects.items() if held[pair])
 
 
 def atomic_sets(solver: Solver) -> tuple[tuple[str, ...], ...]:
-    """Features that are selected together or not at all, in sets; dead ones are left out.
-
-    Sets are split by solutions that tell their members apart until none is left.
-    """
+    """Features that are selected together or not at all, in sets; dead ones are left out."""
     if not solver.satisfiable():
         return ()
-    variables, never = solver.encoding.selected, set(dead(solver))
-    alike: dict[bytes, list[str]] = {}
-    for i, name in enumerate(variables):
-        if name not in never:
-            alike.setdefault(solver.bank[:, i].tobytes(), []).append(name)
-    groups = list(alike.values())
-    done: list[tuple[str, ...]] = []
-    while groups:
-        group = groups.pop()
-        solution = _apart(solver, group)
-        if solution is None:
-            done.append(tuple(group))
-        else:
-            groups.append([name for name in group if solution[variables[name] - 1] > 0])
-            groups.append([name for name in group if solution[variables[name] - 1] < 0])
-    order = {name: i for i, name in enumerate(variables)}
-    return tuple(sorted(done, key=lambda group: order[group[0]]))
+    variables, twins = solver.encoding.selected, _twins(solver, {})
+    left_out = {v for group in twins for v in group[2:]}
+    asked = np.array([v for v in variables.values() if v not in left_out])
+    met: list[Bools] = []
+    never = solver.entailed([(-v, -v) for v in asked.tolist()], met=met)
+    alive = asked[~never]
+    label = dict(zip(alive.tolist(), _together(solver, alive, met), strict=True))
+    for first, second, *others in twins:
+        if first in label:  # what is true of two twins is true of any two
+            alike = label[first] == label[second]
+            label.update((v, label[first] if alike else -v) for v in others)
+    sets: dict[int, list[str]] = {}
+    for name, variable in variables.items():
+        if variable in label:
+            sets.setdefault(label[variable], []).append(name)
+    return tuple(map(tuple, sets.values()))
 
 
-def _apart(solver: Solver, group: list[str]) -> list[int] | None:
-    """A solution that selects some of these features and not the others."""
-    variables = solver.encoding.selected
-    for a, b in pairwise([*group, group[0]]):  # each needs the next, and the last the first
-        if a != b and solver.hard.solve(assumptions=[variables[a], -variables[b]]):
-            return solver.solution()
-    return None
+def _together(solver: Solver, columns: npt.NDArray[np.int64], met: list[Bools]) -> list[int]:
+    """A label for each of these variables, the same for those that are equivalent.
+
+    Variables that no solution so far tells apart are suspected to imply one another in a ring,
+    each the next; the solutions that refute that tell them apart.
+    """
+    classes = np.zeros(len(columns), dtype=np.int64)
+    proven: set[tuple[int, int]] = set()
+    while met:
+        for solution in met:
+            _, classes = np.unique(2 * classes + solution[columns], return_inverse=True)
+        suspects = [
+            pair
+            for a, b in _rings(classes)
+            if (pair := (-int(columns[a]), int(columns[b]))) not in proven
+        ]
+        met = []
+        held = solver.entailed(suspects, met=met).tolist()
+        if all(held):
+            break
+        proven.update(pair for pair, always in zip(suspects, held, strict=True) if always)
+    labels: list[int] = classes.tolist()
+    return labels
+
+
+def _rings(classes: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """For each class of several members the pairs of neighbours in a ring of them."""
+    order = np.argsort(classes, kind="stable")
+    starts = np.flatnonzero(np.diff(classes[order], prepend=-1, append=-1))
+    for start, stop in pairwise(starts.tolist()):
+        members = order[start:stop].tolist()
+        if len(members) > 1:
+            yield from pairwise([*members, members[0]])
+
+
+def _fixed(solver: Solver, literals: Collection[int], given: Given | None = None) -> set[int]:
+    """Those of these literals of features and values that hold always, one asked for all twins."""
+    stands = {v: group[0] for group in _twins(solver, given or {}) for v in group}
+    stand = {x: stands.get(x, x) if x > 0 else -stands.get(-x, -x) for x in literals}
+    fixed = solver.backbone(stand.values(), given)
+    return {x for x, asked in stand.items() if asked in fixed}
+
+
+def _twins(solver: Solver, given: Given) -> list[list[int]]:
+    """Variables of three or more leaves of one group that no constraint and no choice mentions.
+
+    Swapping two of them makes a configuration from a configuration, so what is always true of
+    one, or of two, is true of all of them.
+    """
+    cnf, reasons = solver.encoding.cnf, solver.encoding.reasons
+    tree = {rule for rule, reason in enumerate(reasons) if reason.constraint is None}
+    clauses = [*zip(cnf.clauses, cnf.rules, strict=True), *cnf.at_most_one]
+    told = {abs(x) for clause, rule in clauses if rule not in tree for x in clause}
+    told.update(abs(x) for x in solver.literals(given))
+    found = []
+    for feature in solver.model.features.values():
+        for group in feature.groups:
+            leaves = [solver.encoding.selected[f.name] for f in group.features if not f.groups]
+            alike = [variable for variable in leaves if variable not in told]
+            if len(alike) > 2:
+                found.append(alike)
+    return found

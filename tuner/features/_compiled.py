@@ -19,6 +19,7 @@ from tuner.features._ddnnf import Branch, Circuit, compile_circuit
 from tuner.features._encoding import Encoding
 from tuner.features._errors import ModelError
 from tuner.features._model import FeatureModel, Value
+from tuner.features._patience import within
 from tuner.features._rows import Layout, Rows, chosen, find, position
 from tuner.features._walk import Chooser, draw_weighted, unrank
 from tuner.features._weights import branch_weights
@@ -218,10 +219,11 @@ def compile_model(
         seconds: give up with a `ModelError` after this time.
 
     """
-    encoding = Encoding(model, canonical)
-    cnf = encoding.cnf
-    groups = [group for group, _ in cnf.at_most_one]
-    circuit = compile_circuit(cnf.variables, cnf.clauses, groups, seconds=seconds)
+    with within(seconds):
+        encoding = Encoding(model, canonical)
+        cnf = encoding.cnf
+        groups = [group for group, _ in cnf.at_most_one]
+        circuit = compile_circuit(cnf.variables, cnf.clauses, groups)
     sizes = [1] * (2 * cnf.variables + 1)
     members = {}
     for name, classes in encoding.classes.items():

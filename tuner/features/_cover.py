@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tuner.features._errors import ModelError
 from tuner.features._model import Feature, FeatureModel
+from tuner.features._patience import still
 from tuner.features._propagation import Propagator
 from tuner.features._rows import Layout, Rows
 from tuner.features._solver import Solver
@@ -99,6 +100,7 @@ class _Search:
         diagonal = np.arange(n)
         if t > 1:
             for i in range(n):
+                still("cover")
                 self.exclude(i, self.implied_false(choices[i]))
             self.missing[diagonal, diagonal] = False
         if t > 2:
@@ -144,6 +146,7 @@ class _Search:
 
     def start(self) -> list[int] | None:
         """A possible combination that is missing, of choices that miss many."""
+        still("cover")
         degree = self.missing.reshape(len(self.choices), -1).sum(axis=1)
         while degree.max(initial=0) > 0:
             combination = [self.best(degree)]
@@ -159,13 +162,13 @@ class _Search:
 
     def possible(self, combination: list[int]) -> bool:
         """Whether a configuration has these choices; pairs that rule each other out are noted."""
-        solve = self.solver.hard.solve
-        if solve(assumptions=[self.choices[i] for i in combination]):
+        solve = self.solver.solve
+        if solve([self.choices[i] for i in combination]):
             return True
         if self.t > 2:
             for a, b in ((0, 1), (0, 2), (1, 2)):
                 i, j = combination[a], combination[b]
-                if not solve(assumptions=[self.choices[i], self.choices[j]]):
+                if not solve([self.choices[i], self.choices[j]]):
                     self.exclude(i, np.array([j]))
         return False
 
@@ -205,7 +208,7 @@ class _Search:
             choice = self.best(open_)
             literal = self.choices[choice]
             if solution[abs(literal) - 1] != literal:
-                if not self.solver.hard.solve(assumptions=[*assumed, literal]):
+                if not self.solver.solve([*assumed, literal]):
                     closed[choice] = True
                     continue
                 solution = self.solver.solution()

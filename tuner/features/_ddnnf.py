@@ -11,14 +11,15 @@ At-most-one groups are kept as such instead of as their many pairs.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tuner.features._errors import ModelError
 from tuner.features._order import decision_order
+from tuner.features._patience import still
 from tuner.features._propagation import Propagator
+
+OTHERS = "; what needs no count (check, core, dead, explain, complete, repair) may still answer"
 
 Branch = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Literals that hold, variables that are free, and nodes of the parts that remain."""
@@ -49,14 +50,9 @@ def compile_circuit(
     variables: int,
     clauses: Sequence[tuple[int, ...]],
     groups: Sequence[tuple[int, ...]],
-    *,
-    seconds: float | None = None,
 ) -> Circuit:
-    """Compile clauses and at-most-one groups of positive literals.
-
-    Raises `ModelError` where it takes longer than `seconds`.
-    """
-    return _Compilation(variables, Propagator(variables, clauses, groups), seconds).run()
+    """Compile clauses and at-most-one groups of positive literals."""
+    return _Compilation(variables, Propagator(variables, clauses, groups)).run()
 
 
 @contextmanager
@@ -70,11 +66,9 @@ def _recursion(depth: int) -> Iterator[None]:
 
 
 class _Compilation:
-    def __init__(self, variables: int, state: Propagator, seconds: float | None) -> None:
+    def __init__(self, variables: int, state: Propagator) -> None:
         self.n = variables
         self.state = state
-        self.limit = seconds
-        self.deadline = None if seconds is None else time.monotonic() + seconds
         self.circuit = Circuit(variables)
         self.cache: dict[frozenset[int], int] = {}
 
@@ -123,11 +117,7 @@ class _Compilation:
 
     def node(self, variables: list[int]) -> int:
         """The node of a part, -1 where it has no solution."""
-        if self.deadline is not None and time.monotonic() > self.deadline:
-            raise ModelError(
-                f"the model is too entangled to count within {self.limit:g} s; what needs no"
-                " count (check, core, dead, explain, complete, repair) still answers"
-            )
+        still("count", OTHERS)
         variable = max(variables, key=self.rank.__getitem__)
         branches = []
         for literal in (variable, -variable):

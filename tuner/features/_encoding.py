@@ -27,6 +27,7 @@ from tuner.features._expression import (
 )
 from tuner.features._inert import inert_rules
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
+from tuner.features._patience import still
 from tuner.features._resolve import nested
 from tuner.features._rules import group_text
 from tuner.features._tables import FALSE, TRUE, Diagrams
@@ -88,6 +89,7 @@ class Encoding:
         self._divide()
         self._tree()
         for constraint in constraints:
+            still()
             rule = self._reason(Reason(constraint.text, constraint))
             self.cnf.require(self._formula(constraint.expression, roots), rule)
 
@@ -237,6 +239,7 @@ class Encoding:
         levels = self._levels(root)
         above = {root: 0}  # the nodes that may be reached, and their variables; 0: it is
         for feature in levels:
+            still()
             edges: dict[int, list[tuple[int, ...]]] = {}
             for node, variable in above.items():
                 came = (-variable,) if variable else ()

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tuner.features._encoding import Reason
+from tuner.features._errors import ModelError
 from tuner.features._model import Constraint, Value
-from tuner.features._solver import Given, Solver
+from tuner.features._patience import left, within
+from tuner.features._solver import Given, Solver, limited
 
 ROUNDS = 400
-"""Attempts at a smallest set; after them a set of which no part can be left out is good enough."""
+"""Attempts at a smallest set; after them, and after half of the time that is left, a set of which
+no part can be left out is good enough."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def explain(solver: Solver, given: Given | None = None) -> tuple[Cause, ...]:
     tree = [s for s, r in zip(solver.switches, reasons, strict=True) if r.constraint is None]
     soft = [s for s, r in zip(solver.switches, reasons, strict=True) if r.constraint is not None]
     with solver.backend(hard=False) as backend:
-        if backend.solve(assumptions=[*tree, *soft, *choices]):
+        if limited(backend, [*tree, *soft, *choices]):
             return ()
         few = _smallest(backend, tree, [*soft, *choices])
         rules = _minimal(backend, few, tree)
@@ -66,12 +69,12 @@ def _cause(reason: Reason) -> Cause:
 
 def _minimal(backend: Any, fixed: list[int], candidates: Iterable[int]) -> list[int]:
     """Candidates that contradict together with the fixed ones, none superfluous."""
-    assert not backend.solve(assumptions=[*fixed, *candidates])
+    assert not limited(backend, [*fixed, *candidates])
     needed = set(backend.get_core() or ())
     kept = [x for x in candidates if x in needed]
     for literal in list(kept):
         rest = [x for x in kept if x != literal]
-        if not backend.solve(assumptions=[*fixed, *rest]):
+        if not limited(backend, [*fixed, *rest]):
             core = set(backend.get_core() or ())
             kept = [x for x in rest if x in core]
     return kept
@@ -84,17 +87,25 @@ def _smallest(backend: Any, fixed: list[int], candidates: list[int]) -> list[int
     dualization"): every set that satisfies misses something of each contradiction, so a smallest
     set that hits all that was missed so far is either the answer or shows something new.
     """
+    upper = _minimal(backend, fixed, candidates)
+    seconds = left()
+    try:
+        with within(None if seconds is None else seconds / 2):
+            return upper if len(upper) <= 1 else _hitting(backend, fixed, candidates, upper)
+    except ModelError:  # time is up
+        return upper
+
+
+def _hitting(backend: Any, fixed: list[int], candidates: list[int], upper: list[int]) -> list[int]:
+    """A contradicting set of the least size, at most that of `upper`."""
     from pysat.examples.hitman import Hitman
 
-    upper = _minimal(backend, fixed, candidates)
-    if len(upper) <= 1:
-        return upper
     with Hitman(htype="sorted") as hitman:
         for _ in range(ROUNDS):
             some = hitman.get() or []
             if len(some) >= len(upper):
                 return upper
-            if not backend.solve(assumptions=[*fixed, *some]):
+            if not limited(backend, [*fixed, *some]):
                 return [x for x in candidates if x in set(some)]
             hitman.hit(_missed(backend, fixed, some, candidates))
     return upper
@@ -111,7 +122,7 @@ def _missed(backend: Any, fixed: list[int], some: list[int], candidates: list[in
         else:
             missing.append(x)
     for x in list(missing):
-        if backend.solve(assumptions=[*fixed, *kept, x]):
+        if limited(backend, [*fixed, *kept, x]):
             kept.append(x)
             missing.remove(x)
     return missing

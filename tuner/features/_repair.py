@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Timer
+from typing import Any
 
 from tuner.features._errors import ModelError
 from tuner.features._explain import explain
 from tuner.features._inert import default_children
 from tuner.features._model import Feature, FeatureModel, Value
+from tuner.features._patience import left, still
 from tuner.features._rows import chosen, position
 from tuner.features._solver import Given, Solver
 
@@ -76,7 +79,7 @@ def nearest(
     from pysat.formula import WCNF
 
     fixed = solver.literals(given or {})
-    if not solver.hard.solve(assumptions=list(fixed)):
+    if not solver.solve(fixed):
         causes = "; ".join(f"`{cause.text}`" for cause in explain(solver, given))
         raise ModelError(f"no valid configuration has these choices, because of {causes}")
     wcnf = WCNF()
@@ -99,8 +102,25 @@ def nearest(
                 if far:
                     wcnf.append([-literal], weight=CHANGE + far * CHANGE // (10 * n))
     with RC2(wcnf) as optimiser:
-        solution = optimiser.compute()
+        solution = _optimum(optimiser)
     return solver.configuration(solution, {**wanted, **dict(fixed.values())})
+
+
+def _optimum(optimiser: Any) -> list[int]:
+    """The best solution, while there is time."""
+    seconds, found = left(), None
+    if seconds is None:
+        found = optimiser.compute()
+    else:
+        timer = Timer(max(seconds, 0.0), optimiser.interrupt)
+        timer.start()
+        found = optimiser.compute(expect_interrupt=True)
+        timer.cancel()
+        timer.join()
+    if found is None:
+        still("find what is nearest")
+    solution: list[int] = found
+    return solution
 
 
 def complete(solver: Solver, given: Given | None = None) -> dict[str, Value]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
+from math import isqrt
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -18,13 +20,16 @@ from tuner.features._cnf import DEFINITION
 from tuner.features._encoding import Encoding
 from tuner.features._errors import ModelError
 from tuner.features._model import FeatureModel, Value
+from tuner.features._patience import still
 from tuner.features._rows import chosen, find, position
 
-LARGEST_BANK = 300
-"""Solutions that are kept to refute suspicions."""
+BUDGET = 2000
+"""Conflicts after which the solver looks at the clock."""
 
 PAIRWISE = 6
 """Members up to which an at-most-one group is written as its pairs."""
+
+Bools = npt.NDArray[np.bool_]
 
 Given = Mapping[str, Value | None]
 """Some features: True or a value where selected, False or None where not."""
@@ -59,18 +64,27 @@ class Solver:
         for clause, rule in zip(cnf.clauses, cnf.rules, strict=True):
             yield self._guarded(clause, rule)
         for group, rule in cnf.at_most_one:
-            if len(group) <= PAIRWISE:
-                for a, b in combinations(group, 2):
-                    yield self._guarded((-a, -b), rule)
-                continue
-            before = 0  # true where a member so far is
-            for member in group:
-                self.variables += 1
-                yield (-member, self.variables)
-                if before:
-                    yield (-before, self.variables)
-                    yield self._guarded((-member, -before), rule)
-                before = self.variables
+            yield from self._at_most_one(group, rule)
+
+    def _at_most_one(self, group: Sequence[int], rule: int) -> Iterator[tuple[int, ...]]:
+        """A small group as its pairs, a larger one as rows and columns of a square.
+
+        At most one row and one column has members that are true (Chen 2010, "A New SAT Encoding
+        of the At-Most-One Constraint").
+        """
+        if len(group) <= PAIRWISE:
+            for a, b in combinations(group, 2):
+                yield self._guarded((-a, -b), rule)
+            return
+        side = isqrt(len(group) - 1) + 1
+        rows = range(self.variables + 1, self.variables + 1 + -(-len(group) // side))
+        columns = range(rows.stop, rows.stop + side)
+        self.variables = columns.stop - 1
+        for i, member in enumerate(group):
+            yield (-member, rows[i // side])
+            yield (-member, columns[i % side])
+        yield from self._at_most_one(rows, rule)
+        yield from self._at_most_one(columns, rule)
 
     def _guarded(self, clause: tuple[int, ...], rule: int) -> tuple[int, ...]:
         return clause if rule == DEFINITION else (*clause, -self.switches[rule])
@@ -80,14 +94,16 @@ class Solver:
         from pysat.solvers import Solver as Backend
 
         units = [[switch] for switch in self.switches] if hard else []
-        return Backend(
-            name="cadical153" if not hard else "g3", bootstrap_with=[*self.clauses, *units]
-        )
+        return Backend(name="g3", bootstrap_with=[*self.clauses, *units])
 
     @cached_property
     def hard(self) -> Any:
         """The solver with every rule switched on."""
         return self.backend(hard=True)
+
+    def solve(self, assumptions: Iterable[int] = ()) -> bool:
+        """Whether there is a solution with these literals."""
+        return limited(self.hard, assumptions)
 
     # --- features and literals --------------------------------------------------------------
 
@@ -108,35 +124,12 @@ class Solver:
 
     def satisfiable(self, given: Given | None = None) -> bool:
         """Whether a valid configuration has these choices."""
-        return bool(self.hard.solve(assumptions=list(self.literals(given or {}))))
+        return self.solve(self.literals(given or {}))
 
     def solution(self) -> list[int]:
         """The solution found last: for variable v its literal at index v - 1."""
         model: list[int] = self.hard.get_model()
         return model
-
-    @cached_property
-    def bank(self) -> npt.NDArray[np.bool_]:
-        """Some solutions that differ, `n x features`: which features each of them selects.
-
-        They refute most of what a question could suspect, so that few suspicions need the solver.
-        Drawn with random phases until they stop telling features apart that others did not.
-        """
-        columns = np.array([variable - 1 for variable in self.encoding.selected.values()])
-        chance = np.random.default_rng(0)
-        found: list[npt.NDArray[np.bool_]] = []
-        classes, stale = np.zeros(len(columns), dtype=np.int64), 0
-        while len(found) < LARGEST_BANK and stale < 20:
-            signs = np.where(chance.random(len(columns)) < 0.5, 1, -1)
-            self.hard.set_phases((signs * (columns + 1)).tolist())
-            if not self.hard.solve():
-                break
-            solution = np.array(self.solution())[columns] > 0
-            found.append(solution)
-            before = classes.max(initial=0)
-            _, classes = np.unique(2 * classes + solution, return_inverse=True)
-            stale = stale + 1 if classes.max(initial=0) == before else 0
-        return np.array(found, dtype=np.bool_).reshape(-1, len(columns))
 
     def configuration(self, solution: Sequence[int], near: Given | None = None) -> dict[str, Value]:
         """A solution as a configuration.
@@ -170,19 +163,87 @@ class Solver:
 
     def backbone(self, literals: Iterable[int], given: Given | None = None) -> set[int]:
         """Those of these literals that hold in every solution (with these choices)."""
+        asked = sorted(set(literals))
+        holds = self.entailed([(x, x) for x in asked], given)
+        return {x for x, always in zip(asked, holds.tolist(), strict=True) if always}
+
+    def entailed(
+        self,
+        clauses: Sequence[tuple[int, int]],
+        given: Given | None = None,
+        met: list[Bools] | None = None,
+    ) -> Bools:
+        """Which of these pairs of literals have a true one in every solution (with these choices).
+
+        Each solution refutes all pairs that it makes false, and the solver is led to make many
+        false at once, so that few solutions do. `ModelError` where there is none at all.
+
+        Args:
+            clauses: the pairs; the same literal twice asks about it alone.
+            given: choices that hold.
+            met: takes the solutions that were found: for variable v at index v whether it holds.
+
+        """
+        pairs = np.array(clauses, dtype=np.int64).reshape(-1, 2)
+        held = np.zeros(len(pairs), dtype=np.bool_)
+        open_ = np.ones(len(pairs), dtype=np.bool_)
         fixed = list(self.literals(given or {}))
-        if not self.hard.solve(assumptions=fixed):
-            raise ModelError("no valid configuration has these choices: `explain` says why")
-        solution = self.solution()
-        open_ = {x for x in literals if solution[abs(x) - 1] == x}
-        found = set()
-        while open_:
-            literal = open_.pop()
-            self.hard.set_phases([-x for x in open_])
-            if self.hard.solve(assumptions=[*fixed, -literal]):
-                solution = self.solution()
-                open_ = {x for x in open_ if solution[abs(x) - 1] == x}
+        chance = Random(0)
+        alone = bool((pairs[:, 0] == pairs[:, 1]).all())  # else wishes get in each other's way
+        asked: list[int] = []
+        led, which = False, -1
+        while True:
+            if not led:
+                some = np.frombuffer(chance.randbytes(len(pairs)), dtype=np.uint8)
+                self._lead(-pairs[open_ & (some < (128 if alone else 256 >> chance.randint(1, 7)))])
+                led = True
+            if self.solve([*fixed, *asked]):
+                true = np.array([0, *self.solution()[: len(self._above) - 1]]) > 0
+                open_ &= (true[np.abs(pairs)] == (pairs > 0)).any(axis=1)
+                led = False
+                if met is not None:
+                    met.append(true)
+            elif not asked:
+                raise ModelError("no valid configuration has these choices: `explain` says why")
             else:
-                found.add(literal)
-        self.hard.set_phases([])
-        return found
+                held[which], open_[which] = True, False
+            which = int(np.argmax(open_)) if open_.any() else -1
+            if which < 0:
+                return held
+            asked = sorted({-int(x) for x in pairs[which]})
+
+    def _lead(self, wishes: npt.NDArray[np.int64]) -> None:
+        """Make the solver try these literals first, what they need above them, and little else."""
+        phases = np.full(len(self._above), -1)
+        wanted = np.unique(wishes[wishes > 0])
+        while len(wanted):
+            phases[wanted] = 1
+            wanted = np.unique(self._above[wanted])
+            wanted = wanted[phases[wanted] < 0]
+        self.hard.set_phases((np.arange(len(phases)) * phases)[1:].tolist())
+
+    @cached_property
+    def _above(self) -> npt.NDArray[np.int64]:
+        """For the variable of each feature that of its parent, for that of a class its feature's.
+
+        0 where there is none.
+        """
+        above = np.zeros(self.encoding.cnf.variables + 1, dtype=np.int64)
+        variables = self.encoding.selected
+        for name, literals in self.encoding.literals.items():
+            above[literals] = variables[name]
+        for name, (parent, _) in self.model.places.items():
+            above[variables[name]] = variables[parent.name]
+        above[variables[self.model.root.name]] = 0
+        return above
+
+
+def limited(backend: Any, assumptions: Iterable[int]) -> bool:
+    """Whether a solver of python-sat has a solution with these literals, while there is time."""
+    wanted = list(assumptions)
+    while True:
+        still()
+        backend.conf_budget(BUDGET)
+        answer = backend.solve_limited(assumptions=wanted)
+        if answer is not None:
+            return bool(answer)

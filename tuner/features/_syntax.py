@@ -9,6 +9,7 @@ from typing import Any
 from tuner.features._cursor import Cursor
 from tuner.features._formula import RawConstraint, constraint
 from tuner.features._model import GroupKind
+from tuner.features._patience import still
 
 GROUPS = ("mandatory", "optional", "or", "alternative")
 TYPES = ("Boolean", "Integer", "Real", "String")
@@ -146,6 +147,7 @@ def _constraint_line(cursor: Cursor) -> RawConstraint:
 
 
 def _feature(cursor: Cursor) -> RawFeature:
+    still("read")
     with cursor.deeper("features"):
         kind, text, offset = cursor.token
         type_ = None

@@ -30,10 +30,14 @@ from tuner.features._expression import (
     walk,
 )
 from tuner.features._model import FeatureModel
+from tuner.features._patience import still
 from tuner.features._vector import COMPARE, Columns, Compiler, Floats
 
 LARGEST_TABLE = 1_000_000
 """Combinations of values that are tabulated at once."""
+
+LARGEST_SUM = 20_000_000
+"""Partial sums, each with each value that is added to it, that are followed in one comparison."""
 
 FALSE, TRUE = 0, 1
 Ids = npt.NDArray[np.int64]
@@ -136,8 +140,9 @@ class Diagrams:
                     terms.append((factor, term))
         blocks = self._blocks(terms)
         states: Floats = np.array([constant])
-        steps, largest = [], max(1.0, abs(constant))
+        steps, largest, cells = [], max(1.0, abs(constant)), 0
         for features, block in blocks:
+            still()
             shape = tuple(self._branches(name) for name in features)
             if prod(shape) > LARGEST_TABLE:
                 raise self._too_large(what, features)
@@ -146,7 +151,8 @@ class Diagrams:
                 for factor, term in block:
                     added = added + factor * self.compiler.term(term)(grid)  # type: ignore[assignment]
             table = np.broadcast_to(added, shape).ravel()
-            if len(states) * len(table) > 4 * LARGEST_TABLE:
+            cells += len(states) * len(table)
+            if cells > LARGEST_SUM:
                 raise self._too_large(what, [name for f, _ in blocks for name in f])
             largest += float(np.nanmax(np.abs(table), initial=0.0))
             sums = states[:, None] + table[None, :]
@@ -155,6 +161,7 @@ class Diagrams:
         truth = COMPARE[compare.operator](states, np.float64(TOLERANCE * largest))  # type: ignore[arg-type]
         ids: Ids = truth.astype(np.int64)
         for features, inverse in reversed(steps):
+            still()
             ids = self._reduce(ids[inverse], features)
         return int(ids[0])
 
