@@ -39,7 +39,7 @@ def main() -> None:
             first, second = measure_interleaved(
                 engine,
                 [arguments(model, batch_size=16), arguments(model, batch_size=4)],
-                builtin_task(n=64),
+                builtin_task(n=128),
                 Protocol(max_seconds=3.0),
                 rounds=options.rounds,
                 turns=options.turns,

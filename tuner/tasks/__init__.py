@@ -2,7 +2,8 @@
 
 from tuner.tasks.builtin import builtin_task
 from tuner.tasks.graders import GRADERS, Grader
+from tuner.tasks.named import grader_named
 from tuner.tasks.reading import read_task
 from tuner.tasks.task import Prompt, Task
 
-__all__ = ["GRADERS", "Grader", "Prompt", "Task", "builtin_task", "read_task"]
+__all__ = ["GRADERS", "Grader", "Prompt", "Task", "builtin_task", "grader_named", "read_task"]

@@ -9,30 +9,38 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import UserError
-from tuner.tasks.graders import GRADERS, number
+from tuner.tasks.evaluation_harness import read_harness_task
+from tuner.tasks.graders import number
+from tuner.tasks.named import grader_named, runs_code
 from tuner.tasks.task import Prompt, Task
 
 _EXAMPLE = '{"prompt": "2+2=", "answer": "4", "grader": "number"}'
 
 
-def read_task(path: str | Path, *, n: int | None = None, seed: int = 0) -> Task:
-    """Read a task from a file with one JSON object a line.
+def read_task(
+    path: str | Path, *, n: int | None = None, seed: int = 0, allow_code: bool = False
+) -> Task:
+    """Read a task from a file with one JSON object a line, or a YAML file of `lm_eval`.
 
     Keys: `prompt` (text), `answer` (text, number, or a list of them of which any is right),
-    `grader` (a name in `GRADERS`; `normalised` if absent), `kind` (text, optional). Other keys and
-    empty lines are skipped.
+    `grader` (a name as in `grader_named`; `normalised` if absent), `kind` (text, optional). Other
+    keys and empty lines are skipped.
 
     Args:
         path: the file.
         n: keep only so many prompts; None keeps all.
+        allow_code: whether graders may run code: generated answers (`tests`), or a function of the
+            user's (`python:MODULE:FUNCTION`).
         seed: of the order, so that the first prompts are a fair sample of a sorted file.
 
     Raises:
         UserError: naming file and line, and what to write instead.
     """
     path = Path(path)
+    if path.suffix in (".yaml", ".yml"):
+        return read_harness_task(path, n=n, seed=seed)
     prompts = [
-        _parse(line, f"{path}, line {number}")
+        _parse(line, f"{path}, line {number}", allow_code)
         for number, line in enumerate(_lines(path), start=1)
         if line.strip()
     ]
@@ -53,7 +61,7 @@ def _lines(path: Path) -> list[str]:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _parse(line: str, where: str) -> Prompt:
+def _parse(line: str, where: str, allow_code: bool) -> Prompt:
     try:
         entry = json.loads(line)
     except json.JSONDecodeError as error:
@@ -67,12 +75,25 @@ def _parse(line: str, where: str) -> Prompt:
     if not isinstance(prompt, str) or not prompt:
         raise UserError(f'{where}: "prompt" must be a non-empty text, as in {_EXAMPLE}')
     grader = entry.get("grader", "normalised")
-    if grader not in GRADERS:
-        raise UserError(f"{where}: unknown grader {grader!r}; there are {', '.join(GRADERS)}")
+    _check_grader(grader, where, allow_code)
     kind = entry.get("kind", "")
     if not isinstance(kind, str):
         raise UserError(f'{where}: "kind" must be a text, not {_kind(kind)}')
     return Prompt(prompt, _answers(entry, grader, where), grader, kind)
+
+
+def _check_grader(name: Any, where: str, allow_code: bool) -> None:
+    if not isinstance(name, str):
+        raise UserError(f'{where}: "grader" must be a text, not {_kind(name)}')
+    if runs_code(name) and not allow_code:
+        raise UserError(
+            f"{where}: the grader {name} runs code that nobody has looked at, which has to be "
+            "allowed with --allow-code"
+        )
+    try:
+        grader_named(name)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _answers(entry: dict[str, Any], grader: str, where: str) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuner.tasks.graders import GRADERS
+from tuner.tasks.graders import Grader
+from tuner.tasks.named import grader_named
 from tuner.workloads import Request
 
 
@@ -16,19 +17,21 @@ class Prompt:
     Attributes:
         prompt: what the model is given.
         answers: the reference answers; agreeing with any of them is right.
-        grader: how a completion is compared with them, a name in `GRADERS`.
+        grader: how a completion is compared with them: a name (see `grader_named`), or a function
+            of completion and answer that gives a score in [0, 1].
         kind: what sort of problem it is, for tables; may be empty.
 
     """
 
     prompt: str
     answers: tuple[str, ...]
-    grader: str = "normalised"
+    grader: str | Grader = "normalised"
     kind: str = ""
 
     def grade(self, completion: str) -> float:
         """The best score in [0, 1] that the completion gets against any of the answers."""
-        return max(GRADERS[self.grader](completion, answer) for answer in self.answers)
+        grader = grader_named(self.grader) if isinstance(self.grader, str) else self.grader
+        return max(grader(completion, answer) for answer in self.answers)
 
 
 @dataclass(frozen=True)
