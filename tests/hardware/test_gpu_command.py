@@ -55,7 +55,7 @@ def test_restore_sets_back_what_was_left_changed_and_says_so(boards, capsys, mon
     assert "LEFT CHANGED: GPU-aaaa" in out
     status, out, _ = tune(capsys, monkeypatch, "restore")
     assert status == 0
-    assert "GPU-aaaa (Fake GPU) was set back" in out
+    assert "GPU-aaaa (Fake GPU), changed by process" in out
     assert "power limit 350 W" in out
     assert "power limit 275 W" in out
     assert boards.all() == before
@@ -90,3 +90,5 @@ def test_restore_leaves_alone_what_a_tuner_controls(boards, capsys, monkeypatch)
         assert "nothing to restore" in out
         assert boards["GPU-aaaa"].limit == 150_000
         assert boards.watchdogs() == [watchdog]
+        _, out, _ = tune(capsys, monkeypatch, "show")
+        assert f"GPU-aaaa is controlled by process {os.getpid()}" in out

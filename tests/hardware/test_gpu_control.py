@@ -13,7 +13,15 @@ import pytest
 from fake_gpus import FREE
 
 from tuner.errors import UserError
-from tuner.hardware import SETTINGS, GpuControl, HardwareRefused, domains, left_over, supported
+from tuner.hardware import (
+    SETTINGS,
+    GpuControl,
+    HardwareRefused,
+    domains,
+    left_over,
+    supported,
+    under_control,
+)
 from tuner.hardware import journal as journals
 from tuner.measure import EngineFailure
 
@@ -138,8 +146,8 @@ def test_before_the_first_change_what_was_is_on_disk(boards, monkeypatch):
     ("refusal", "settings", "words"),
     [
         ({"power_code": NO_PERMISSION}, SETTINGS, ["Insufficient Permissions", "root"]),
-        ({"gpu_code": NO_PERMISSION}, SETTINGS, ["gpu_clock_mhz", "root", "SYS_ADMIN"]),
-        ({"memory_code": NOT_SUPPORTED}, SETTINGS, ["memory_clock_mhz", "Not Supported"]),
+        ({"gpu_code": NO_PERMISSION}, SETTINGS, ["graphics clocks", "root", "SYS_ADMIN"]),
+        ({"memory_code": NOT_SUPPORTED}, SETTINGS, ["memory clocks", "Not Supported"]),
         ({"mig": 1}, SETTINGS, ["MIG", "whole board"]),
         ({}, ["fan_speed"], ["fan_speed", "power_limit_w"]),
     ],
@@ -210,6 +218,7 @@ def test_a_second_tuner_is_refused_while_the_first_has_the_gpu(boards):
         with pytest.raises(UserError, match=f"another tuner \\(process {os.getpid()}\\)"):
             GpuControl(["gpu_clock_mhz"]).__enter__()
         assert left_over() == ()  # in use is not left over
+        assert [journal.pid for journal in under_control()] == [os.getpid()]
         with GpuControl(["power_limit_w"], uuids=["GPU-bbbb"]) as other:
             other.apply({"power_limit_w": 160})
             assert [board.limit for board in boards.all().values()] == [150_000, 160_000]

@@ -29,15 +29,16 @@ def show(
     ] = False,
 ) -> None:
     """Show clocks and power limits, who may change them, and what was left changed."""
-    from tuner.hardware import domains, left_over, may_control, supported
+    from tuner.hardware import domains, left_over, may_control, supported, under_control
 
     gpus = supported()
-    left = left_over()
+    left, used = left_over(), under_control()
     if as_json:
         answer = {
             "gpus": [asdict(gpu) for gpu in gpus],
             "domains": domains(gpus),
             "may_control": may_control(),
+            "under_control": [asdict(journal) for journal in used],
             "left_over": [asdict(journal) for journal in left],
         }
         print(json.dumps(answer))
@@ -49,6 +50,8 @@ def show(
         print("This user may change settings (root with CAP_SYS_ADMIN).")
     else:
         print("This user may not change settings: that takes root, in containers CAP_SYS_ADMIN.")
+    for journal in used:
+        print(f"{journal.uuid} is controlled by process {journal.pid} since {journal.began}.")
     for journal in left:
         print(
             f"LEFT CHANGED: {journal.uuid}, by process {journal.pid} since {journal.began}. "

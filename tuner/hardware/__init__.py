@@ -3,7 +3,7 @@
 from tuner.hardware.control import GpuControl, HardwareRefused
 from tuner.hardware.gpus import GpuLimits, domains, may_control, supported
 from tuner.hardware.journal import SETTINGS, Journal
-from tuner.hardware.leftover import left_over, restore
+from tuner.hardware.leftover import left_over, restore, under_control
 
 __all__ = [
     "SETTINGS",
@@ -16,4 +16,5 @@ __all__ = [
     "may_control",
     "restore",
     "supported",
+    "under_control",
 ]

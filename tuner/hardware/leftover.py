@@ -25,10 +25,17 @@ def left_over(folder: Path | None = None) -> tuple[Journal, ...]:
 
     Raises `UserError` where one cannot be read.
     """
-    home = state_folder(folder)
-    paths = sorted(home.glob("*.json"))
-    journals = (read(path) for path in paths if not is_locked(home, path.stem))
-    return tuple(journal for journal in journals if journal is not None)
+    return _journals(state_folder(folder), in_use=False)
+
+
+def under_control(folder: Path | None = None) -> tuple[Journal, ...]:
+    """The journals of GPUs that a tuner controls now. Raises `UserError` as `left_over` does."""
+    return _journals(state_folder(folder), in_use=True)
+
+
+def _journals(folder: Path, *, in_use: bool) -> tuple[Journal, ...]:
+    paths = [p for p in sorted(folder.glob("*.json")) if is_locked(folder, p.stem) == in_use]
+    return tuple(journal for journal in map(read, paths) if journal is not None)
 
 
 def restore(journal: Journal, folder: Path | None = None) -> str:
@@ -68,17 +75,17 @@ def restore_locked(folder: Path, uuid: str) -> str:
         ) from None
     remove(folder, uuid)
     return (
-        f"{uuid} ({before.name}) was set back to what it was before process {before.pid} changed "
-        f"it: {described(before)}."
+        f"{uuid} ({before.name}), changed by process {before.pid}, was set back: "
+        f"{described(before)}."
     )
 
 
 def described(before: Journal) -> str:
     """What a journal restores, in words."""
     parts = [
-        f"power limit {(before.power_limit_mw or 0) / 1e3:g} W"
+        f"power limit {(before.power_limit_mw or 0) / 1e3:g} W as before"
         if name == "power_limit_w"
-        else f"{WORDS.get(name, name)} not locked"
+        else f"{WORDS[name]} no longer locked"
         for name in before.settings
     ]
     return ", ".join(parts) or "nothing"

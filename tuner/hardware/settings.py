@@ -74,7 +74,7 @@ def change(handle: Any, before: Journal, name: str, value: float) -> None:
         else:
             raise Refused(f"{name} is nothing that can be set")
     except pynvml.NVMLError as error:
-        raise _refused(f"{name}={value:g}", error) from None
+        raise _refused(f"{name}={value:g}" if value else WORDS[name], error) from None
 
 
 def _limit_power(handle: Any, milliwatts: int) -> None:
