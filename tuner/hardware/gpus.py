@@ -161,18 +161,18 @@ def may_control() -> bool:
 
 
 def domains(limits: Sequence[GpuLimits], *, levels: int = 8) -> dict[str, tuple[int, ...]]:
-    """Values to try for each setting that all these GPUs have: 0, and at most `levels` others.
+    """At most `levels` values to try for each setting that all these GPUs have, ascending.
 
-    0 leaves a setting as it was found. Clocks are spread evenly over those supported, lowest and
-    highest included. Power limits (whole watts) lie below the one in force, which 0 stands for: who
-    lowered it may have had to, so it is never raised.
+    Leaving a setting alone comes on top of them. Clocks are spread evenly over those supported,
+    lowest and highest included. Power limits (whole watts) lie below the one in force, which is had
+    by leaving it alone: who lowered it may have had to, so it is never raised.
     """
     found = {
         "gpu_clock_mhz": _thinned([gpu.gpu_clocks_mhz for gpu in limits], levels),
         "memory_clock_mhz": _thinned([gpu.memory_clocks_mhz for gpu in limits], levels),
         "power_limit_w": _power_levels(limits, levels),
     }
-    return {name: (0, *values) for name, values in found.items() if values}
+    return {name: tuple(values) for name, values in found.items() if values}
 
 
 def _thinned(clocks: Sequence[Sequence[int]], levels: int) -> list[int]:
