@@ -13,7 +13,7 @@ from tuner.advice.result import Recommendation, Result
 from tuner.errors import UserError
 from tuner.measure import Cause, Failure, Measurement, Metric
 from tuner.run import run_study
-from tuner.search import Objective
+from tuner.search import Objective, parse_levels
 from tuner.space import (
     Arguments,
     Configuration,
@@ -30,10 +30,11 @@ from tuner.study.session import Ask, Limits, Session
 
 def tune(
     model: str | Sequence[str] = "builtin",
-    task: str | Path = "builtin",
+    task: str | Path | None = "builtin",
     *,
     out: str | Path | None = None,
-    objectives: Sequence[str] = DEFAULT_OBJECTIVES,
+    objectives: Sequence[str] | None = None,
+    levels: Sequence[str] = (),
     pins: Mapping[str, Value] | None = None,
     seed: int = 0,
     max_trials: int | None = None,
@@ -45,24 +46,29 @@ def tune(
 
     Args:
         model: `builtin` (the family that ships with the tuner), a folder, a hub id, or several.
-        task: `builtin`, or a JSONL file of prompts with reference answers.
+        task: `builtin`, or a JSONL file of prompts with reference answers; None grades nothing,
+            and then a `workload` has to be given (see `options`).
         out: folder for the study, the plot and the exports; the same folder again goes on where
             the last run stopped. None keeps nothing.
-        objectives: `metric:min` or `metric:max`.
+        objectives: `metric:min` or `metric:max`; None takes energy, latency and, where answers
+            are graded, accuracy.
+        levels: service levels, such as `p99_ttft_ms<500` or `accuracy>=default-0.01`.
         pins: features to fix, by name.
         seed: of every random choice.
         max_trials: at most so many configurations.
         max_seconds: at most so long, verification included.
         observe: called with every event of the study (`tuner.study`).
-        options: further fields of `StudySpec`, for instance `accuracy_tolerance`.
+        options: further fields of `StudySpec`, for instance `workload`, `launch` or
+            `accuracy_tolerance`.
 
     Raises:
         UserError: for input that cannot be used; the message says what to change.
     """
     spec = StudySpec.of(
         models=(model,) if isinstance(model, str) else tuple(model),
-        task=str(task),
-        objectives=tuple(objectives),
+        task=None if task is None else str(task),
+        objectives=None if objectives is None else tuple(objectives),
+        levels=tuple(levels),
         pins=dict(pins or {}),
         seed=seed,
         max_trials=max_trials,
@@ -111,6 +117,7 @@ class Tuner:
         max_trials: int | None = None,
         max_seconds: float | None = None,
         accuracy_tolerance: float = 0.02,
+        levels: Sequence[str] = (),
     ) -> None:
         """Open or go on with a study.
 
@@ -126,10 +133,12 @@ class Tuner:
             max_trials: at most so many trials.
             max_seconds: at most so long.
             accuracy_tolerance: what a recommendation may lose of the default's accuracy.
+            levels: service levels, such as `p99_ttft_ms<500`; their metrics are told too.
         """
         self.space = _space(space, pins or {}, domains or {})
         self.objectives = tuple(Objective.parse(text) for text in objectives)
         self.accuracy_tolerance = accuracy_tolerance
+        self.levels = parse_levels(levels)
         is_url = isinstance(storage, str) and "://" in storage
         self._session = Session(
             self.space,
@@ -137,6 +146,7 @@ class Tuner:
             path=storage if storage is None or is_url else Path(storage),
             seed=seed,
             limits=Limits(max_trials, max_seconds),
+            levels=self.levels,
         )
         self._asked: dict[int, float] = {}
 
@@ -168,7 +178,8 @@ class Tuner:
 
         Args:
             proposal: from `ask`.
-            metrics: value, or value and standard error, of at least every objective.
+            metrics: value, or value and standard error, of at least every objective and every
+                metric with a service level.
             failed: the cause, where it could not be measured; `metrics` is then left out.
             message: the engine's own words about the failure.
 
@@ -180,7 +191,8 @@ class Tuner:
             measurement = Measurement({}, "invalid", failure=Failure(failed, message))
         else:
             metrics = metrics or {}
-            missing = [o.metric for o in self.objectives if o.metric not in metrics]
+            wanted = [o.metric for o in self._session.sampler.outputs]
+            missing = [metric for metric in wanted if metric not in metrics]
             if missing:
                 raise UserError(
                     f"tell needs a value for every objective; {', '.join(missing)} is missing "
@@ -198,6 +210,7 @@ class Tuner:
             self.space.default,
             self.accuracy_tolerance,
             self.space.arguments,
+            levels=self.levels,
         )
         return advice.recommended
 

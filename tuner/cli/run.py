@@ -25,8 +25,55 @@ def run(
         typer.Option(help="builtin, a folder, or a hub id; several make it a choice."),
     ] = None,
     task: Annotated[
-        str, typer.Option(help="builtin, or a JSONL file of prompts with reference answers.")
-    ] = "builtin",
+        str | None,
+        typer.Option(
+            help="builtin, or a JSONL file of prompts with reference answers; builtin where "
+            "neither this nor --workload is given."
+        ),
+    ] = None,
+    workload: Annotated[
+        str | None,
+        typer.Option(
+            help="What is asked: a trace of token lengths (.csv), prompts (.jsonl), or a "
+            "distribution (see tune workload show).",
+        ),
+    ] = None,
+    requests: Annotated[
+        int | None, typer.Option("-n", "--requests", help="How many requests of the workload.")
+    ] = None,
+    scale: Annotated[
+        float, typer.Option(help="What the workload's token lengths are divided by.")
+    ] = 1.0,
+    rate: Annotated[
+        str | None,
+        typer.Option(help="Poisson arrivals a second, or closed; the workload's own by default."),
+    ] = None,
+    slo: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LEVEL",
+            help="A promise to keep: 'p99_ttft_ms<500', 'accuracy>=default-0.01', or for each "
+            "request in milliseconds 'ttft:500 tpot:50'.",
+        ),
+    ] = None,
+    launch: Annotated[
+        str | None,
+        typer.Option(help="Start this server: vllm, sglang, llama.cpp or transformers."),
+    ] = None,
+    launch_command: Annotated[
+        str | None,
+        typer.Option(help="How the server is called, where its own name does not do."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server that runs already.")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            help="Tune a command of your own: {argument} stands for a value, and it prints "
+            "metrics as JSON."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the study; the same one again goes on where it stopped."),
@@ -46,7 +93,8 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="METRIC:MIN|MAX",
-            help="What to improve; by default joules_per_request, mean_e2el_ms and accuracy.",
+            help="What to improve; by default joules_per_request, mean_e2el_ms and, where answers "
+            "are graded, accuracy.",
         ),
     ] = None,
     tolerance: Annotated[
@@ -54,10 +102,23 @@ def run(
         typer.Option(help="Accuracy that a recommendation may lose against the default."),
     ] = 0.02,
     prompts: Annotated[int, typer.Option(help="How many prompts of the built-in task.")] = 128,
+    seconds_per_trial: Annotated[
+        float, typer.Option(help="Aim for the measured part of one configuration.")
+    ] = 8.0,
+    verify_rounds: Annotated[
+        int, typer.Option(help="How often each candidate is run again before it is recommended.")
+    ] = 5,
     space: Annotated[
-        str, typer.Option(help="A shipped feature model, or the path of a UVL file.")
-    ] = "transformers",
+        str | None,
+        typer.Option(help="A shipped feature model, or the path of a UVL file; the engine's own."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of every random choice.")] = 0,
+    allow_gpu_control: Annotated[
+        bool,
+        typer.Option(
+            "--allow-gpu-control", help="Tune clocks and power limit of the GPUs; needs root."
+        ),
+    ] = False,
     trust_remote_code: Annotated[
         bool, typer.Option(help="Let a model's own Python code run.")
     ] = False,
@@ -66,7 +127,9 @@ def run(
     ] = False,
 ) -> None:
     """Tune a language model on this machine and recommend verified configurations."""
-    models = tuple(model or ["builtin"])
+    models = tuple(model or (() if command else ["builtin"]))
+    if task is None and workload is None and command is None:
+        task = "builtin"
     if task == "builtin" and not all(name.split(":")[0] == "builtin" for name in models):
         raise UserError(
             "--task is missing: the built-in problems are for the built-in models; give a JSONL "
@@ -75,22 +138,48 @@ def run(
     folder = out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S")
     if max_trials is not None and max_trials < 1:
         raise UserError(f"--max-trials {max_trials}: nothing can be measured; give at least 1.")
-    seconds = None if max_time is None else parse_duration(max_time)
     spec = _spec(
         models=models,
         task=task,
         n_prompts=prompts,
+        workload=workload,
+        n_requests=requests,
+        scale=scale,
+        rate=_rate(rate),
+        launch=launch,
+        launch_command=launch_command,
+        url=url,
+        command=command,
         space=space,
-        pins=_pins(space, pins or [], models, trust_remote_code),
+        levels=tuple(slo or ()),
+        gpu_control=allow_gpu_control,
+        objectives=tuple(objective) if objective else None,
         seed=seed,
         max_trials=max_trials,
-        max_seconds=seconds,
+        max_seconds=None if max_time is None else parse_duration(max_time),
         accuracy_tolerance=tolerance,
+        seconds_per_trial=seconds_per_trial,
+        verify_rounds=verify_rounds,
         trust_remote_code=trust_remote_code,
-        **({"objectives": tuple(objective)} if objective else {}),
     )
+    if pins:
+        from tuner.run.setting import parsed_pins
+
+        spec = spec.model_copy(update={"pins": parsed_pins(spec, pins)})
     result = _watch(spec, folder, as_json)
     _show(result, folder, as_json)
+
+
+def _rate(text: str | None) -> float | str | None:
+    if text is None or text == "closed":
+        return text
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not rate > 0:
+        raise UserError(f"--rate {text}: write requests a second, as in 2.5, or closed.")
+    return rate
 
 
 def parse_duration(text: str) -> float:
@@ -112,19 +201,6 @@ def _spec(**fields: object) -> StudySpec:
     from tuner.study import StudySpec
 
     return StudySpec.of(**fields)
-
-
-def _pins(
-    space: str, texts: list[str], models: tuple[str, ...], trust_remote_code: bool
-) -> dict[str, bool | int | float | str]:
-    if not texts:
-        return {}
-    from tuner.space import load_model, parse_pins
-    from tuner.study.models import resolve_models, study_domains
-
-    model = load_model(space)
-    domains = study_domains(model, resolve_models(models, trust_remote_code))
-    return dict(parse_pins(model, texts, domains=domains))
 
 
 def _watch(spec: StudySpec, folder: Path, as_json: bool) -> Result:

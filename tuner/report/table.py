@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tuner.report.text import change, differences, duration, quantity
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tuner.advice import Recommendation, Result
+    from tuner.advice.promises import Check, Unmet
 
 
 def result_view(result: Result) -> RenderableType:
@@ -27,7 +29,11 @@ def result_view(result: Result) -> RenderableType:
             _metrics(result, recommendation),
             Text(f"  set: {differences(recommendation.configuration, result.default)}"),
         ]
-    if not result.recommended:
+        if recommendation.levels:
+            parts.append(_levels(recommendation.levels))
+    if result.unmet is not None:
+        parts += _unmet(result.unmet, result)
+    elif not result.recommended:
         parts.append(Text("\nNothing is recommended.", style="bold red"))
     parts.append(Text(f"\n{_summary(result)}"))
     return Group(*parts)
@@ -60,6 +66,36 @@ def _metrics(result: Result, recommendation: Recommendation) -> Table:
         versus = change(c.change, c.change_low, c.change_high)
         table.add_row(f"  {c.metric}{_marked(c.source)}", value, versus)
     return table
+
+
+def _levels(checks: Sequence[Check]) -> Table:
+    """Each service level: what was measured, and how surely it holds."""
+    table = _grid()
+    for check in checks:
+        held = "kept" if check.holds else f"missed by {100 * check.excess:.3g} %"
+        sure = "" if check.chance is None else f"holds with {_percent(check.chance)}"
+        limit = quantity(check.limit, check.unit)
+        value = quantity(check.value, check.unit)
+        table.add_row(f"  {check.level}", f"{value} of {limit}, {held}", sure)
+    return table
+
+
+def _percent(chance: float) -> str:
+    """A probability that is never shown as certain because of rounding."""
+    if chance > 0.99:
+        return "over 99 %" if chance < 1 else "100 %"
+    return "under 1 %" if 0 < chance < 0.01 else f"{100 * chance:.0f} %"
+
+
+def _unmet(unmet: Unmet, result: Result) -> list[RenderableType]:
+    from rich.text import Text
+
+    return [
+        Text("\nNothing keeps all service levels, so nothing is recommended.", style="bold red"),
+        Text(f"  binding: {unmet.binding}, kept by {unmet.kept_by} of {unmet.measured} measured"),
+        Text(f"  closest: {differences(unmet.closest, result.default)}"),
+        _levels(unmet.checks),
+    ]
 
 
 def _marked(source: str) -> str:

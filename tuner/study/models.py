@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from tuner.engines import check_model
@@ -43,6 +44,7 @@ def study_domains(model: FeatureModel, models: Sequence[str]) -> dict[str, Seque
     return domains
 
 
+@cache
 def _require_hub_model(name: str, trust_remote_code: bool) -> None:
     from transformers import AutoConfig
 

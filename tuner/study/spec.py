@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tuner.errors import UserError
 
 DEFAULT_OBJECTIVES = ("joules_per_request:min", "mean_e2el_ms:min", "accuracy:max")
+SPACES = {
+    "vllm": "vllm",
+    "sglang": "sglang",
+    "llama.cpp": "llama_cpp",
+    "transformers": "transformers_serve",
+}
+"""The feature models of the servers that can be launched, by the names of the servers."""
 _MAY_CHANGE = {"max_trials", "max_seconds", "verify_rounds", "accuracy_tolerance"}
 
 
@@ -18,12 +25,26 @@ class StudySpec(BaseModel):
     """What to tune, on what, for how long.
 
     Attributes:
-        models: model names: `builtin:small`, a folder, or a hub id; several are a choice.
-        task: `builtin`, or the path of a JSONL file of prompts with reference answers.
+        models: model names: `builtin:small`, a folder, or a hub id; several are a choice. For a
+            server that runs already the name it serves; for a command nothing.
+        task: `builtin`, or the path of a JSONL file of prompts with reference answers; None asks
+            the workload alone, and nothing is graded.
         n_prompts: how many prompts of the built-in task.
-        space: name of a shipped feature model, or the path of one.
+        workload: a token-length trace (.csv), prompts (.jsonl) or a distribution; None asks the
+            task.
+        n_requests: how many requests of the workload; None for all.
+        scale: what the workload's token lengths are divided by.
+        rate: Poisson arrivals a second, `closed` for a closed loop, None for the workload's own.
+        launch: the server to start for each configuration (a key of `SPACES`); None for none.
+        launch_command: how this server is called, where its own name does not do.
+        url: address of a server that runs already.
+        command: a command with `{argument}` in it that prints metrics as JSON.
+        space: name of a shipped feature model, or the path of one; None takes the engine's.
         pins: features that are fixed, by name.
-        objectives: `metric:min` or `metric:max`.
+        levels: service levels, such as `p99_ttft_ms<500` or `ttft:500 tpot:50`.
+        gpu_control: whether clocks and power limit of the GPUs may be changed.
+        objectives: `metric:min` or `metric:max`; None takes `DEFAULT_OBJECTIVES`, without accuracy
+            where nothing is graded.
         seed: of every random choice.
         max_trials: at most so many configurations are measured; None for no limit.
         max_seconds: at most so long, verification included; None for no limit.
@@ -36,12 +57,22 @@ class StudySpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    models: tuple[str, ...] = Field(min_length=1)
-    task: str
+    models: tuple[str, ...] = ()
+    task: str | None = "builtin"
     n_prompts: int = Field(default=128, ge=1)
-    space: str = "transformers"
+    workload: str | None = None
+    n_requests: int | None = Field(default=None, ge=1)
+    scale: float = Field(default=1.0, gt=0)
+    rate: float | Literal["closed"] | None = None
+    launch: str | None = None
+    launch_command: str | None = None
+    url: str | None = None
+    command: str | None = None
+    space: str | None = None
+    levels: tuple[str, ...] = ()
+    gpu_control: bool = False
     pins: dict[str, bool | int | float | str] = Field(default_factory=dict)
-    objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
+    objectives: tuple[str, ...] | None = None
     seed: int = 0
     max_trials: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0)
@@ -50,6 +81,43 @@ class StudySpec(BaseModel):
     seconds_per_trial: float = Field(default=8.0, gt=0)
     trust_remote_code: bool = False
 
+    @model_validator(mode="after")
+    def _one_engine(self) -> StudySpec:
+        engines = [name for name in ("launch", "url", "command") if getattr(self, name)]
+        if len(engines) > 1:
+            raise ValueError(f"only one of {' and '.join(engines)} can be tuned at a time")
+        if self.launch is not None and self.launch not in SPACES:
+            raise ValueError(f"launch takes one of {', '.join(SPACES)}")
+        if self.command is None and not self.models:
+            raise ValueError("no models: name one, a folder or a hub id")
+        if self.command is not None and self.space is None:
+            raise ValueError("a command needs a space: the path of its feature model")
+        if self.command is None and self.task is None and self.workload is None:
+            raise ValueError("there is nothing to ask: name a task or a workload")
+        return self
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server is tuned: one that is started here, or one that runs already."""
+        return self.launch is not None or self.url is not None
+
+    @property
+    def space_name(self) -> str:
+        """Name or path of the feature model."""
+        if self.space is not None:
+            return self.space
+        if self.url is not None:
+            return "openai"
+        return SPACES[self.launch] if self.launch is not None else "transformers"
+
+    @property
+    def aims(self) -> tuple[str, ...]:
+        """The objectives asked for, or else the usual ones that what is asked can give."""
+        if self.objectives is not None:
+            return self.objectives
+        graded = self.task is not None
+        return tuple(t for t in DEFAULT_OBJECTIVES if graded or not t.startswith("accuracy"))
+
     @classmethod
     def of(cls, **fields: Any) -> StudySpec:
         """Make one from loose fields; UserError names the field that is wrong and why."""
@@ -57,6 +125,9 @@ class StudySpec(BaseModel):
             return cls(**fields)
         except ValidationError as error:
             first = error.errors()[0]
+            if not first["loc"]:  # the validator's own sentence
+                sentence = str(first["ctx"]["error"])
+                raise UserError(f"{sentence[0].upper()}{sentence[1:]}.") from error
             name = ".".join(str(part) for part in first["loc"])
             raise UserError(
                 f"{name} = {first['input']!r} cannot be used: {first['msg'].lower()}."

@@ -1,0 +1,215 @@
+"""A whole study: search, verification, recommendation, and the folder with the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tuner.advice.choice import Chooser
+from tuner.advice.export import write_result
+from tuner.advice.recommend import MAX_CANDIDATES, observed_points, recommend
+from tuner.advice.result import Result
+from tuner.errors import UserError
+from tuner.measure import Measurement
+from tuner.measure.metrics import METRICS
+from tuner.run.bench import Bench
+from tuner.run.setting import setting_of
+from tuner.search import Level, Objective, parse_levels
+from tuner.space import Configuration
+from tuner.study import Observer, Started, StudySpec
+from tuner.study.loop import search
+from tuner.study.session import Limits, Session
+from tuner.study.storage import locked
+
+LEAST_ROUNDS = 2
+"""Fewer give no interval. The first batch has them even where that overruns the time limit."""
+
+FIRST_BATCH = 0.75
+"""Share of the time left that a batch of verifications may take: another one may follow."""
+
+DISGUISE = 0.98
+"""Rank correlation from which two objectives are called the same thing in disguise."""
+
+
+def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
+    """Run or go on with a study and return what it found; everything is in `out` afterwards.
+
+    Raises:
+        UserError: for input that cannot be used.
+    """
+    objectives = tuple(_objective(text, spec) for text in spec.aims)
+    levels = parse_levels(spec.levels)
+    for level in levels:
+        _known_metric(level.metric, f"--slo {level.text}", spec)
+    with ExitStack() as stack:
+        setting = stack.enter_context(setting_of(spec))
+        if out is not None:
+            _open_folder(out, spec)
+            stack.enter_context(locked(out))
+        session = Session(
+            setting.space,
+            objectives,
+            path=out / "study.db" if out is not None else None,
+            seed=spec.seed,
+            limits=Limits(spec.max_trials, spec.max_seconds),
+            levels=levels,
+        )
+        bench = setting.bench(session, levels, observe)
+        observe(Started(len(session.told), setting.space.size))
+        reserve = partial(_reserve, spec, objectives, levels, bench)
+        reason = search(session, bench.measure, observe, reserve)
+        result = _conclude(spec, session, levels, bench, reason)
+    if out is not None:
+        _write(result, out)
+    return result
+
+
+def _objective(text: str, spec: StudySpec) -> Objective:
+    """An objective on a metric that a measurement can have."""
+    objective = Objective.parse(text)
+    _known_metric(objective.metric, f"--objective {text}", spec)
+    return objective
+
+
+def _known_metric(metric: str, where: str, spec: StudySpec) -> None:
+    """Refuse a metric that no measurement of this study can have; a command may print any."""
+    if spec.command is not None:
+        return
+    if metric not in METRICS:
+        close = get_close_matches(metric, METRICS, 3, 0.4) or METRICS
+        raise UserError(
+            f"there is no metric {metric} (in {where}); did you mean {', '.join(close)}?"
+        )
+    if metric == "accuracy" and spec.task is None:
+        raise UserError(
+            f"{where} needs graded answers: give --task FILE, prompts with reference answers."
+        )
+
+
+def _open_folder(out: Path, spec: StudySpec) -> None:
+    """Make the folder of a study, or check that the study in it is the one that is meant."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / "spec.json"
+        if path.exists():
+            spec.require_same(StudySpec.load(path), out)
+        spec.save(path)
+    except OSError as error:
+        raise UserError(
+            f"--out {out} cannot be used as a folder ({error.strerror}); give another one."
+        ) from error
+
+
+def _reserve(
+    spec: StudySpec,
+    objectives: Sequence[Objective],
+    levels: Sequence[Level],
+    bench: Bench,
+    session: Session,
+) -> float:
+    """Seconds that verifying the present candidates would take."""
+    default_configuration = session.space.default
+    points = observed_points(session.complete, objectives, default_configuration, levels)
+    default = next((p for p in points if p.configuration == default_configuration), None)
+    if default is None:
+        return 0.0
+    chooser = Chooser(tuple(objectives), default.values, spec.accuracy_tolerance)
+    wanted = {default.configuration, *chooser.candidates(points, MAX_CANDIDATES)}
+    # A second batch (a runner-up that the verification puts ahead) costs about half again.
+    needed = 1.5 * bench.seconds_of_rounds(list(wanted), spec.verify_rounds)
+    return min(needed, 0.6 * spec.max_seconds) if spec.max_seconds else needed
+
+
+def _rounds(
+    spec: StudySpec, session: Session, bench: Bench, configurations: Sequence[Configuration]
+) -> int:
+    """How many rounds of these configurations the time limit has room for."""
+    if spec.max_seconds is None:
+        return spec.verify_rounds
+    left = FIRST_BATCH * (spec.max_seconds - session.elapsed)
+    fitting = range(spec.verify_rounds, 0, -1)
+    return next((n for n in fitting if bench.seconds_of_rounds(configurations, n) <= left), 0)
+
+
+def _conclude(
+    spec: StudySpec, session: Session, levels: Sequence[Level], bench: Bench, reason: str
+) -> Result:
+    """Verify the candidates beside the default and put the result together."""
+    batches = 0
+
+    def verify(configurations: Sequence[Configuration]) -> Mapping[Configuration, Measurement]:
+        nonlocal batches
+        rounds = _rounds(spec, session, bench, configurations)
+        rounds = rounds if batches else max(rounds, LEAST_ROUNDS)
+        batches += 1
+        return bench.measure_again(configurations, rounds) if rounds >= LEAST_ROUNDS else {}
+
+    advice = recommend(
+        session.records,
+        session.objectives,
+        session.space.default,
+        spec.accuracy_tolerance,
+        session.space.arguments,
+        verify,
+        levels,
+    )
+    return Result(
+        recommended=advice.recommended,
+        front=advice.front,
+        default=session.space.default,
+        default_measurement=advice.default,
+        trials=tuple(session.records),
+        stopped_by=reason,
+        objectives=spec.aims,
+        accuracy_tolerance=spec.accuracy_tolerance,
+        seconds=session.elapsed,
+        notes=tuple(_notes(session, advice.default)),
+        levels=tuple(level.text for level in levels),
+        unmet=advice.unmet,
+    )
+
+
+def _notes(session: Session, default: Measurement | None) -> list[str]:
+    """What a reader of the result has to know before believing it."""
+    notes: list[str] = []
+    if default is None:
+        notes.append(
+            "The engine's default configuration could not be measured, so nothing is recommended "
+            "against it; see its trial for the cause."
+        )
+    elif default.energy is not None and default.energy.energy_source == "estimated":
+        parameters = ", ".join(f"{k} = {v:g}" for k, v in default.energy.parameters.items())
+        notes.append(
+            f"Energy is estimated, not measured ({default.energy.energy_scope}; {parameters}): "
+            "ratios between configurations mean more than the joules."
+        )
+    values = np.array([r.values for r in session.complete], dtype=float)
+    for i, first in enumerate(session.objectives):
+        for j in range(i + 1, len(session.objectives)):
+            rho = _rank_correlation(values[:, i], values[:, j]) if len(values) >= 8 else 0.0
+            if abs(rho) >= DISGUISE:
+                notes.append(
+                    f"{first.metric} and {session.objectives[j].metric} rank the configurations "
+                    f"alike (rank correlation {rho:.2f}): they are nearly one objective here."
+                )
+    return notes
+
+
+def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b).statistic)
+
+
+def _write(result: Result, out: Path) -> None:
+    from tuner.report.plot import plot_front
+
+    write_result(result, out)
+    plot_front(result, out / "front.png")
