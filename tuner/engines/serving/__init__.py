@@ -1,0 +1,1 @@
+"""OpenAI-compatible servers: starting them, asking them, and ending them."""

@@ -1,0 +1,145 @@
+"""A server that runs already, and stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from tuner.engines.serving import machine
+from tuner.engines.serving.dialects import LAUNCHED, TRANSFORMERS, UNKNOWN, Dialect
+from tuner.engines.serving.probe import chat_or_completions, version_of
+from tuner.errors import UserError
+from tuner.measure.engine import EngineFailure
+
+if TYPE_CHECKING:
+    from tuner.space.contract import Arguments
+
+_PATIENCE_S = 10.0
+
+
+class Attachment:
+    """Finds out what a running server is.
+
+    Args:
+        model: its name there; empty for the only one.
+        url: of the server.
+        headers: sent with everything.
+        started_with: arguments of its start, as far as they are known.
+
+    """
+
+    def __init__(
+        self, model: str, url: str, headers: Mapping[str, str], started_with: Mapping[str, Any]
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(f"{url!r} is no address of a server; give one like http://host:8000")
+        self.url = url.rstrip("/").removesuffix("/v1")
+        self.model = model
+        self.dialect: Dialect = UNKNOWN
+        self._started_with = started_with
+        self._client = httpx2.Client(
+            headers=dict(headers),
+            timeout=_PATIENCE_S,
+            trust_env=not machine.is_local(url),
+            verify=parts.scheme == "https",
+        )
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process that listens there, where it is on this machine and may be seen."""
+        pid = machine.listener(self.url) if machine.is_local(self.url) else None
+        return () if pid is None else (pid,)
+
+    def bring_up(self, arguments: Arguments) -> dict[str, Any]:
+        """Check that the server is there and as it is wanted; tell what it is.
+
+        Raises:
+            EngineFailure: it was started with other arguments.
+            UserError: it does not answer, or has no such model.
+        """
+        for name, value in arguments.load.items():
+            if name != "model" and self._started_with.get(name) != value:
+                raise EngineFailure(
+                    "refused",
+                    f"{name}={value}: a running server cannot be told what it is started with; "
+                    "launch one, or leave this out of the space",
+                )
+        served = self._models()
+        self.dialect = self._recognise(served)
+        names = [str(model.get("id")) for model in served]
+        if not self.model and len(names) == 1:
+            self.model = names[0]
+        if self.model not in names and self.dialect is not TRANSFORMERS:
+            known = ", ".join(names) or "no model"
+            raise UserError(
+                f"the server at {self.url} has no model {self.model!r}; it serves {known}"
+            )
+        return {
+            "engine": self.dialect.name,
+            "version": version_of(self._client, self.url, self.dialect),
+            "url": self.url,
+        }
+
+    def guess_api(self) -> str:
+        """`chat` where the server takes conversations for this model."""
+        return chat_or_completions(self._client, self.url, self.model)
+
+    def warnings(self) -> list[str]:
+        """Nothing: its log is not ours."""
+        return []
+
+    def log(self) -> str:
+        """Nothing."""
+        return ""
+
+    def post_mortem(self) -> EngineFailure | None:
+        """A failure where the server does not answer any more."""
+        try:
+            self._client.get(f"{self.url}/v1/models")
+        except httpx2.HTTPError as error:
+            words = f"the server at {self.url} does not answer any more: {error}"
+            return EngineFailure("crash", words)
+        return None
+
+    def close(self) -> None:
+        """Leave it as it is."""
+
+    def _models(self) -> list[Mapping[str, Any]]:
+        try:
+            reply = self._client.get(f"{self.url}/v1/models")
+        except httpx2.HTTPError as error:
+            raise UserError(
+                f"no server answers at {self.url} ({error or type(error).__name__}); start it, or "
+                "correct the address"
+            ) from None
+        if reply.status_code in (401, 403):
+            raise UserError(f"the server at {self.url} wants a key; put it into TUNER_API_KEY")
+        try:
+            models = reply.json()["data"]
+            return [model for model in models if isinstance(model, dict)]
+        except (ValueError, KeyError, TypeError):
+            if self._is_transformers():
+                return []
+            raise UserError(
+                f"what answers at {self.url} is no OpenAI-compatible server: GET /v1/models gives "
+                f"status {reply.status_code}"
+            ) from None
+
+    def _recognise(self, served: list[Mapping[str, Any]]) -> Dialect:
+        owners = {model.get("owned_by") for model in served}
+        for dialect in LAUNCHED.values():
+            if dialect.owner and dialect.owner in owners:
+                return dialect
+        return TRANSFORMERS if self._is_transformers() else UNKNOWN
+
+    def _is_transformers(self) -> bool:
+        """Whether it offers what only `transformers serve` offers."""
+        try:
+            paths = self._client.get(f"{self.url}/openapi.json").json()["paths"]
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError):
+            return False
+        return "/load_model" in paths and "/v1/completions" in paths

@@ -1,0 +1,349 @@
+"""Any OpenAI-compatible server as an engine: one that runs, or one that is started."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+import shlex
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tuner.engines.serving import machine
+from tuner.engines.serving.attach import Attachment
+from tuner.engines.serving.client import Target, drive
+from tuner.engines.serving.dialects import TRANSFORMERS, Dialect, body_of, can_lengthen
+from tuner.engines.serving.launch import Launch
+from tuner.engines.serving.model_folder import (
+    generation_settings,
+    has_chat_template,
+    local_folder,
+    token_counter,
+)
+from tuner.engines.serving.stream import Outcome
+from tuner.errors import UserError
+from tuner.measure.engine import Completion, EngineFailure
+from tuner.workloads import Request
+
+if TYPE_CHECKING:
+    from tuner.space.contract import Arguments
+
+_HARNESS = {"concurrency"}
+_KEY = "TUNER_API_KEY"
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """What a server may take before it is given up.
+
+    Attributes:
+        load_s: from its start until it is ready.
+        run_s: for one call of `run`.
+        silence_s: without a piece of an answer; the request then counts as failed.
+        end_s: from the request to end until it is killed.
+        memory_bytes: of private memory for each process of a launched server, enforced by the
+            kernel (RLIMIT_DATA); None sets the limit to what is free when it starts, and none
+            with a GPU.
+
+    """
+
+    load_s: float = 900.0
+    run_s: float = 1800.0
+    silence_s: float = 120.0
+    end_s: float = 15.0
+    memory_bytes: int | None = None
+
+
+class ServerEngine:
+    """Drives an OpenAI-compatible server over HTTP, with streamed answers.
+
+    A launched server is started anew when arguments of its start change, and ended with all its
+    processes on `close`, after a failure, or when this process dies. Of a server that runs
+    already, only arguments of requests can be changed.
+
+    Args:
+        model: a built-in model, a folder, a `.gguf` file or a name on the hub; for a running
+            server the name that it has there, empty if it has only one.
+        launch: `vllm`, `sglang`, `llama.cpp` or `transformers`.
+        url: of a server that runs, with or without `/v1`. The key that it may want is taken from
+            the environment's TUNER_API_KEY.
+        command: words that start the server in place of the usual ones, up to where the model is
+            told (for instance `/opt/vllm/bin/vllm serve`).
+        api: `chat`, `completions`, or `auto` for `chat` where the model has a chat template.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
+        limits: of the server.
+        environment: added to the environment of a launched server.
+        started_with: the arguments with which the running server of `url` was started, as far as
+            the space knows them. Configurations that want others are refused.
+
+    Raises:
+        UserError: neither or both of `launch` and `url` are given, or there is no such server.
+
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        launch: str | None = None,
+        url: str | None = None,
+        command: Sequence[str] | None = None,
+        api: Literal["auto", "chat", "completions"] = "auto",
+        device: str = "auto",
+        limits: ServerLimits | None = None,
+        environment: Mapping[str, str] | None = None,
+        started_with: Mapping[str, Any] | None = None,
+    ) -> None:
+        if (launch is None) == (url is None):
+            raise UserError("name either a server to launch, or the address of one that runs")
+        limits = limits or ServerLimits()
+        self._device = machine.device() if device == "auto" else device
+        self._server: Launch | Attachment
+        if launch is not None:
+            self._server = Launch(
+                model,
+                launch,
+                command=command,
+                device=self._device,
+                explicit_device=device != "auto",
+                environment=environment or {},
+                load_s=limits.load_s,
+                end_s=limits.end_s,
+                memory_bytes=limits.memory_bytes,
+            )
+        else:
+            self._server = Attachment(model, str(url), self._headers(), started_with or {})
+        self._limits = limits
+        self._asked_api = api
+        self._api = ""
+        self._arguments: Arguments | None = None
+        self._settings: dict[str, Any] = {}
+        self._own_settings: Mapping[str, Any] = {}
+        self._count: Callable[[str, bool], int] | None = None
+        self._peak_memory_bytes: int | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What is in force: server and version, device, model, arguments, what went wrong."""
+        return dict(self._settings)
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda`."""
+        return self._device
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The launched server; of a running one its process, where it is on this machine."""
+        return self._server.pids
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The largest resident sets of the server's processes in the last run; None with a GPU."""
+        return self._peak_memory_bytes
+
+    def log(self) -> str:
+        """What a launched server has written so far; empty for others."""
+        return self._server.log()
+
+    def apply(self, arguments: Arguments) -> Mapping[str, Any]:
+        """Start the server where it has to be another one, and tell what is in force.
+
+        Raises:
+            EngineFailure: it does not start, or it is told what it cannot be told.
+            UserError: the server or the model is not there.
+        """
+        unknown = set(arguments.harness) - _HARNESS
+        if unknown:
+            raise EngineFailure("refused", f"unknown harness arguments: {', '.join(unknown)}")
+        if int(arguments.harness.get("concurrency", 1)) < 1:
+            raise EngineFailure("refused", "concurrency must be at least 1")
+        self._arguments, self._settings = None, {}
+        told = self._server.bring_up(arguments)
+        self._learn_model()
+        self._arguments = arguments
+        self._settings = {
+            **told,
+            "device": self._device,
+            "model": self._server.model,
+            "api": self._api,
+            "request": dict(arguments.request),
+            "harness": dict(arguments.harness),
+            "warnings": self._server.warnings(),
+        }
+        if self._device == "cuda":
+            self._settings["gpus"] = machine.gpus_of(self.pids)
+        return self.settings
+
+    def run(
+        self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
+    ) -> list[Completion]:
+        """Ask the requests: `harness['concurrency']` at once, or as they arrive.
+
+        Where requests have arrivals, `concurrency` bounds how many are in flight; what a request
+        waits for counts in its times. None begins after `seconds`, save the first ones.
+
+        Raises:
+            EngineFailure: the server ended, no request got an answer, or `run_s` is over.
+        """
+        if self._arguments is None:
+            raise EngineFailure("crash", "the engine is not running: apply a configuration first")
+        target = Target(
+            f"{self._server.url}/v1/{'chat/' if self._api == 'chat' else ''}completions",
+            {} if isinstance(self._server, Launch) else self._headers(),
+            proxies=not machine.is_local(self._server.url),
+            silence_s=self._limits.silence_s,
+            count=self._count,
+        )
+        concurrency = self._arguments.harness.get("concurrency")
+        reset = machine.reset_peaks(self.pids) if self._device == "cpu" else False
+        outcomes = _run(
+            self._within_limit(
+                drive(
+                    target,
+                    requests,
+                    [self._body(request, seed + i) for i, request in enumerate(requests)],
+                    concurrency=None if concurrency is None else int(concurrency),
+                    seconds=seconds,
+                )
+            )
+        )
+        self._peak_memory_bytes = machine.peak_memory(self.pids) if reset else None
+        self._judge(requests, outcomes)
+        return [outcome.completion for outcome in outcomes]
+
+    def close(self) -> None:
+        """End a launched server; leave a running one as it is."""
+        self._server.close()
+        self._arguments, self._settings = None, {}
+
+    def __enter__(self) -> ServerEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _dialect(self) -> Dialect:
+        return self._server.dialect
+
+    @property
+    def _paged(self) -> bool:
+        load = self._arguments.load if self._arguments is not None else {}
+        return self._dialect is TRANSFORMERS and bool(load.get("continuous_batching"))
+
+    def _headers(self) -> dict[str, str]:
+        key = os.environ.get(_KEY)
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+    def _learn_model(self) -> None:
+        """Find the model's own settings, its tokenizer, and whether it is for chat."""
+        folder: Path | None = local_folder(self._server.model)
+        self._own_settings = generation_settings(folder) if folder else {}
+        self._count = token_counter(folder) if folder else None
+        if self._asked_api != "auto":
+            self._api = self._asked_api
+        elif folder is not None:
+            self._api = "chat" if has_chat_template(folder) else "completions"
+        else:
+            self._api = self._server.guess_api()
+
+    def _body(self, request: Request, seed: int) -> dict[str, Any]:
+        assert self._arguments is not None
+        return body_of(
+            self._dialect,
+            self._api,
+            self._server.model,
+            request,
+            self._arguments.request,
+            seed=seed & 0x7FFFFFFF,
+            paged=self._paged,
+            own_settings=self._own_settings,
+        )
+
+    async def _within_limit(self, work: Coroutine[Any, Any, list[Outcome]]) -> list[Outcome]:
+        try:
+            async with asyncio.timeout(self._limits.run_s):
+                return await work
+        except TimeoutError:
+            self._give_up()
+            words = f"run: no end within {self._limits.run_s:g} s"
+            raise EngineFailure("hang", words) from None
+
+    def _judge(self, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> None:
+        """Note what went wrong; raise where it makes the whole run worthless."""
+        broken = [outcome for outcome in outcomes if outcome.cause is not None]
+        if broken and (failure := self._server.post_mortem()):
+            self._give_up()
+            raise failure
+        if broken and len(broken) == len(outcomes):
+            cause = Counter(outcome.cause for outcome in broken).most_common(1)[0][0]
+            assert cause is not None
+            words = next(o.completion.error for o in broken if o.cause == cause)
+            if cause in ("hang", "out_of_memory", "crash"):
+                self._give_up()
+            raise EngineFailure(cause, f"all {len(broken)} requests failed: {words}")
+        self._settings["warnings"] = [
+            *self._server.warnings(),
+            *_complaints(requests, outcomes),
+            *self._unheeded(requests),
+        ]
+
+    def _unheeded(self, requests: Sequence[Request]) -> list[str]:
+        if all(can_lengthen(self._dialect, request, paged=self._paged) for request in requests):
+            return []
+        return ["the server cannot be told the least length of an answer"]
+
+    def _give_up(self) -> None:
+        """Make the next `apply` start another server."""
+        self._server.close()
+        self._arguments = None
+
+
+def _complaints(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> list[str]:
+    """What the reader of the figures should know about the answers."""
+    words = []
+    n = len(outcomes)
+    if broken := [outcome for outcome in outcomes if outcome.cause is not None]:
+        words.append(f"{len(broken)} of {n} requests failed: {broken[0].completion.error}")
+    if bundled := sum(outcome.bundled for outcome in outcomes):
+        words.append(
+            f"{bundled} of {n} answers came with several tokens in a piece: their times between "
+            "tokens are unknown, those per token come from the server's usage"
+        )
+    if counted := sum(outcome.counted for outcome in outcomes):
+        words.append(
+            f"the server told no usage for {counted} of {n} answers: tokens counted by the "
+            "model's tokenizer"
+        )
+    whole = [
+        (request, outcome.completion.n_output_tokens)
+        for request, outcome in zip(requests, outcomes, strict=False)
+        if outcome.cause is None
+    ]
+    if short := sum(n_output < (request.min_tokens or 0) for request, n_output in whole):
+        words.append(f"{short} of {n} answers are shorter than the workload asks for")
+    if long := sum(n_output > (request.max_tokens or n_output) for request, n_output in whole):
+        words.append(f"{long} of {n} answers are longer than the workload allows")
+    return words
+
+
+def _run(work: Coroutine[Any, Any, list[Outcome]]) -> list[Outcome]:
+    """Run it here, or in a thread of its own where an event loop runs already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+def words_of(command: str) -> list[str]:
+    """The words of a command line, as a shell would split them; nothing is expanded or run."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"the command {command!r} cannot be split into words: {error}") from None
