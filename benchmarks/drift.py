@@ -5,7 +5,7 @@ go. Ratios of the two within a round (paired) are compared with ratios across ro
 what measuring one configuration after the other gives. Prints the spread (standard deviation of the
 logarithm) of both kinds, for latency and for the energy from the best meter there is.
 
-    python benchmarks/drift.py [--rounds 10] [--turns 4]
+    python benchmarks/drift.py [--rounds 10] [--turns 8]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tuner.tasks import builtin_task
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--turns", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -150,5 +150,5 @@ def test_what_rapl_lacks_is_explained_with_the_remedy(powercap, tmp_path, monkey
 def test_there_is_always_a_meter_and_a_status_for_each_kind():
     assert best_meter(lambda: (os.getpid(),)).source in ("rapl", "estimated")
     names = [status.name for status in probe_meters()]
-    assert len(names) == len(set(names)) == 3
+    assert len(names) == len(set(names)) == 4
     assert probe_meters()[-1].available

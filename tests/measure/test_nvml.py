@@ -173,6 +173,21 @@ def test_what_makes_a_window_doubtful_is_said(driver, change, words):
     assert any(words in problem for problem in reading.problems)
 
 
+def test_what_happens_in_the_middle_of_a_window_is_seen(driver):
+    driver.board()
+    meter = open_meter()
+    meter.start()
+    driver.board(throttle=0x20 | 0x04, processes=2)
+    time.sleep(0.7)
+    driver.board(throttle=0, processes=0)
+    reading = meter.stop()
+    assert any("thermal slowdown" in problem for problem in reading.problems)
+    assert 0 < reading.details["throttled"] < 1
+    assert 0 < reading.details["power_capped"] < 1
+    assert reading.details["processes"] == 2
+    assert meter_for(0.05, meter).problems == ()
+
+
 @pytest.mark.parametrize(
     ("change", "words", "remedy"),
     [
@@ -228,4 +243,5 @@ def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
     assert metrics["energy_j"].source == metrics["energy_net_j"].source == "nvml_counter"
     assert metrics["avg_power_w"].value == pytest.approx(300, rel=0.2)
     assert abs(metrics["energy_net_j"].value) < 0.3 * metrics["energy_j"].value
+    assert [window["temperature_c"] for window in measurement.settings["windows"]] == [55, 55, 55]
     assert measurement.validity == "valid"

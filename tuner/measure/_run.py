@@ -181,6 +181,9 @@ class Run:
     def result(self, answers_key: Hashable | None = None) -> Measurement:
         """What the passes gave, and earlier answers of the same key."""
         assert self._meter is not None
+        windows = [dict(one.reading.details) for one in self.passes]
+        if any(windows):
+            self._settings["windows"] = windows
         completions = [completion for one in self.passes for completion in one.completions]
         if not any(completion.text.strip() for completion in completions):
             words = f"all {len(completions)} answers are empty"

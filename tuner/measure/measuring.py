@@ -69,7 +69,7 @@ def measure_interleaved(
     protocol: Protocol | None = None,
     *,
     rounds: int,
-    turns: int = 4,
+    turns: int = 2,
     seed: int = 0,
     on_progress: Progress = lambda text: None,
 ) -> list[Measurement]:

@@ -140,7 +140,9 @@ def _joined_readings(one: Reading, other: Reading) -> Reading:
     seconds = one.seconds + other.seconds
     problems = tuple(dict.fromkeys((*one.problems, *other.problems)))
     details = {
-        name: max(r.details[name] for r in (one, other) if name in r.details)
+        name: (min if name.endswith("_min") else max)(
+            r.details[name] for r in (one, other) if name in r.details
+        )
         for name in {**one.details, **other.details}
     }
     if one.joules is None or other.joules is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tuner.measure.meters import nvml, rapl
+from tuner.measure.meters import nvml, rapl, zeus
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter
 from tuner.measure.meters.nvml_gpus import NoMeterError
 from tuner.measure.meters.reading import Meter, MeterStatus
@@ -30,11 +30,15 @@ def best_meter(
         try:
             return nvml.open_meter(gpus)
         except NoMeterError as error:
+            if zeus.status().available:
+                return zeus.ZeusMeter()
             meter = CpuTimeMeter(pids, watts_per_core)
             meter.scope = f"process tree on the CPU, not the GPU: {error}"
             return meter
     if rapl.status().available:
         return rapl.RaplMeter()
+    if zeus.status().available:
+        return zeus.ZeusMeter()
     return CpuTimeMeter(pids, watts_per_core)
 
 
@@ -43,6 +47,7 @@ def probe_meters() -> list[MeterStatus]:
     return [
         nvml.status(),
         rapl.status(),
+        zeus.status(),
         MeterStatus(
             "CPU time",
             True,

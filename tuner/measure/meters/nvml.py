@@ -28,8 +28,8 @@ from tuner.measure.meters.nvml_gpus import (
     mean_watts,
     power_limits,
     probe,
-    state_of,
 )
+from tuner.measure.meters.nvml_state import StateWatch
 from tuner.measure.meters.reading import MeterStatus, Reading
 
 _SAMPLE_S = 0.05
@@ -48,11 +48,13 @@ class NvmlCounterMeter:
         self.parameters: Mapping[str, float] = {"update_s": self._tick_s}
         self._at_start: list[int] = []
         self._began = 0.0
+        self._watch = StateWatch(gpus)
 
     def start(self) -> None:
         """Wait for the counters' next tick, and begin there."""
         import pynvml
 
+        self._watch.start()
         self._at_start = []
         with contextlib.suppress(pynvml.NVMLError):  # `stop` finds nothing noted, and says so
             self._await_ticks([counter_mj(gpu) for gpu in self._gpus])
@@ -70,6 +72,8 @@ class NvmlCounterMeter:
             ticks = self._await_ticks(now)
         except pynvml.NVMLError as error:
             return Reading(seconds, None, 0.0, (f"the GPU was lost while metering: {error}",))
+        finally:
+            self._watch.end()
         if len(self._at_start) != len(now):
             return Reading(seconds, None, 0.0, ("the energy counter could not be read",))
         joules = largest = 0.0
@@ -83,15 +87,16 @@ class NvmlCounterMeter:
             largest += last_tick
         if joules <= 0:
             return Reading(seconds, None, 0.0, ("the energy counter stood still",))
-        problems, details = state_of(self._gpus)
-        return Reading(seconds, joules, min(1.0, largest / joules), problems, details)
+        wrong_by = min(1.0, largest / joules)
+        return Reading(seconds, joules, wrong_by, self._watch.problems, self._watch.details)
 
     def power_limits(self) -> tuple[float, float] | None:
         """Between nothing and the limits that the boards enforce, with a tenth to spare."""
         return power_limits(self._gpus)
 
     def close(self) -> None:
-        """Leave NVML."""
+        """Look no more, and leave NVML."""
+        self._watch.end()
         leave()
 
     def _await_ticks(self, before: Sequence[int]) -> list[tuple[float, int]]:
@@ -130,6 +135,7 @@ class NvmlPowerMeter:
         }
         self._samples: list[tuple[float, float]] = []
         self._problem = ""
+        self._watch = StateWatch(gpus)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._began = 0.0
@@ -137,6 +143,7 @@ class NvmlPowerMeter:
     def start(self) -> None:
         """Begin to sample."""
         self._samples, self._problem = [], ""
+        self._watch.start()
         self._stop.clear()
         self._began = time.perf_counter()
         self._sample()
@@ -156,10 +163,11 @@ class NvmlPowerMeter:
             (p1 + p0) / 2 * (t1 - t0) for (t0, p0), (t1, p1) in itertools.pairwise(samples)
         )
         joules *= seconds / (samples[-1][0] - samples[0][0])
-        problems, details = state_of(self._gpus)
+        problems = self._watch.problems
         if self._problem:
             problems = (*problems, f"some samples of power are missing: {self._problem}")
-        return Reading(seconds, joules, min(1.0, self._update_s / seconds), problems, details)
+        wrong_by = min(1.0, self._update_s / seconds)
+        return Reading(seconds, joules, wrong_by, problems, self._watch.details)
 
     def power_limits(self) -> tuple[float, float] | None:
         """Between nothing and the limits that the boards enforce, with a tenth to spare."""
@@ -171,6 +179,7 @@ class NvmlPowerMeter:
         leave()
 
     def _end_thread(self) -> None:
+        self._watch.end()
         self._stop.set()
         if self._thread is not None:
             self._thread.join()

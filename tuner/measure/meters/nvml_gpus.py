@@ -14,13 +14,6 @@ POLL_S = 0.001
 LONGEST_TICK_S = 0.5
 """A counter that takes longer to move counts as standing still."""
 
-_SLOWED = {
-    0x08: "hardware slowdown",
-    0x20: "thermal slowdown",
-    0x40: "hardware thermal slowdown",
-    0x80: "power brake",
-}
-
 
 class NoMeterError(Exception):
     """Why the GPUs cannot be metered, in a sentence; `remedy` says what would help."""
@@ -182,28 +175,3 @@ def power_limits(gpus: Sequence[Gpu]) -> tuple[float, float] | None:
     except pynvml.NVMLError:
         return None
     return 0.0, 1.1 * sum(limits)
-
-
-def state_of(gpus: Sequence[Gpu]) -> tuple[tuple[str, ...], dict[str, float]]:
-    """What makes a window doubtful, and the highest temperature in degrees Celsius."""
-    import pynvml
-
-    problems: list[str] = []
-    details: dict[str, float] = {}
-    for gpu in gpus:
-        with contextlib.suppress(pynvml.NVMLError):
-            celsius = pynvml.nvmlDeviceGetTemperature(gpu.handle, pynvml.NVML_TEMPERATURE_GPU)
-            details["temperature_c"] = max(celsius, details.get("temperature_c", celsius))
-        with contextlib.suppress(pynvml.NVMLError):
-            reasons = pynvml.nvmlDeviceGetCurrentClocksEventReasons(gpu.handle)
-            problems += [
-                f"{gpu.uuid} was throttled ({words})"
-                for bit, words in _SLOWED.items()
-                if reasons & bit
-            ]
-        with contextlib.suppress(pynvml.NVMLError):
-            # Process ids may be those of another namespace, so they are counted, not compared.
-            n = len(pynvml.nvmlDeviceGetComputeRunningProcesses(gpu.handle))
-            if n > 1:
-                problems.append(f"{n} processes share {gpu.uuid}; its energy is that of all")
-    return tuple(problems), details
