@@ -150,6 +150,8 @@ def test_a_trace_with_the_header_of_azure_is_read(tmp_path):
         (HEADER + "0,1,2\n\n1,x,3\n", ["line 4", "'x'", "input"]),
         (HEADER + "0,1,0\n", ["line 2", "output", "failed"]),
         (HEADER + "0,1.5,3\n", ["line 2", "1.5", "whole"]),
+        (HEADER + f"0,{'9' * 5000},3\n", ["line 2", "9999", "10,000,000"]),
+        (HEADER + "0,1_000,3\n", ["line 2", "1_000"]),
         (HEADER + "soon,1,3\n", ["line 2", "soon", "seconds"]),
         (HEADER + "nan,1,3\n", ["line 2", "nan"]),
         (HEADER + "2,1,3\n1,1,3\n", ["line 3", "sort"]),

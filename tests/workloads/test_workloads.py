@@ -141,6 +141,7 @@ def test_distributions_have_the_percentiles_that_were_asked_for():
         ("fixed:input=2,output=3,speed=4", ["speed=4", "fixed:"]),
         ("fixed:input=2,output=3,rate=fast", ["rate=fast", "rate=2"]),
         ("fixed:input=2,output=3,rate=0", ["0 requests a second"]),
+        ("fixed:input=99999999,output=3", ["input", "from 1"]),
     ],
 )
 def test_a_text_that_names_no_workload_is_answered_with_how_to_write_it(text, says):
@@ -198,6 +199,22 @@ def test_the_json_has_every_figure(trace, capsys, monkeypatch):
     assert answer["requests"] == sum(one["n"] for one in answer["bins"]) == 70
     assert answer["input"]["median"] == 155
     assert answer["duration_s"] == 34.5
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ("fixed:input=2,output=2,rate=1 -n 1", "1 request, all at once"),
+        ("fixed:input=2,output=2", "1,000 requests, closed loop"),
+        ("fixed:input=90000,output=90000,rate=0.001 -n 30", "a block is 10 min"),
+        ("lognormal:input=9/9,output=9/10 --scale 1e6", "lengths / 1e+06"),
+    ],
+)
+def test_odd_workloads_are_shown_and_drawn(what, says, tmp_path, capsys, monkeypatch):
+    code, out, _ = shown(capsys, monkeypatch, *what.split(), "--plot", str(tmp_path / "odd.png"))
+    assert code == 0
+    assert says in out
+    assert (tmp_path / "odd.png").exists()
 
 
 def test_a_drawing_is_a_png_file(trace, tmp_path, capsys, monkeypatch):

@@ -7,7 +7,7 @@ import random
 import re
 
 from tuner.errors import UserError
-from tuner.workloads.trace import Trace
+from tuner.workloads.trace import LONGEST, Trace
 
 EXAMPLES = {
     "fixed": "fixed:input=128,output=32",
@@ -76,7 +76,8 @@ def _numbers(given: dict[str, str], which: str, kind: str) -> list[float]:
     texts = given.get(which, "").split("/")
     numbers = [float(text) for text in texts if _NUMBER.fullmatch(text)]
     wanted = 1 if kind == "fixed" else 2
-    if not len(numbers) == len(texts) == wanted or numbers[0] < 1 or numbers != sorted(numbers):
+    complete = len(numbers) == len(texts) == wanted
+    if not complete or not 1 <= numbers[0] <= numbers[-1] <= LONGEST:
         meaning = {
             "fixed": "one number of tokens",
             "uniform": "the least and the greatest number of tokens",

@@ -9,6 +9,11 @@ from typing import Any
 from tuner.workloads.bins import Bin, Grid, bins
 from tuner.workloads.trace import Trace, percentile
 
+_ROUND_TIMES = (
+    *(step * 10.0**decade for decade in (-3, -2, -1) for step in (1, 2, 5)),
+    *(1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800),
+)
+
 
 @dataclass(frozen=True)
 class Lengths:
@@ -99,9 +104,7 @@ def _lengths(values: tuple[int, ...]) -> Lengths:
 def _slots(trace: Trace, most: int) -> tuple[float, tuple[float, ...]]:
     if trace.arrival_s is None or not trace.duration_s:
         return 0.0, ()
-    least = trace.duration_s / most
-    slot = 10.0 ** math.floor(math.log10(least))
-    slot = next(s for step in (1, 2, 3, 6, 10) if (s := step * slot) >= least)
+    slot = _round_time(trace.duration_s / most)
     counts = [0] * (math.floor(trace.duration_s / slot) + 1)
     for arrival in trace.arrival_s:
         counts[math.floor((arrival - trace.arrival_s[0]) / slot)] += 1
@@ -109,3 +112,8 @@ def _slots(trace: Trace, most: int) -> tuple[float, tuple[float, ...]]:
     if lengths[-1] < slot / 2:  # a rate over a moment says nothing
         counts, lengths = counts[:-1], lengths[:-1]
     return slot, tuple(count / length for count, length in zip(counts, lengths, strict=True))
+
+
+def _round_time(least: float) -> float:
+    """A round length of time that is not below `least`, in seconds."""
+    return next((time for time in _ROUND_TIMES if time >= least), 3600 * math.ceil(least / 3600))

@@ -20,6 +20,10 @@ AZURE_COLUMNS = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 """The header of the traces in the Azure public dataset; its times are dates."""
 
 
+LONGEST = 10_000_000
+"""No prompt and no answer has more tokens than this: a larger number is a mistake."""
+
+
 @dataclass(frozen=True)
 class Trace:
     """The lengths of requests, in the order in which they came.
@@ -199,13 +203,11 @@ def _date_seconds(text: str, where: str) -> float:
 
 
 def _tokens(text: str, which: str, where: str) -> int:
-    try:
-        n = int(text)
-    except ValueError:
-        n = 0
-    if n < 1:
+    plain = text.isascii() and text.isdigit() and len(text) < 16
+    n = int(text) if plain else 0
+    if not 1 <= n <= LONGEST:
         raise UserError(
-            f"{where}: {text!r} is no number of {which} tokens, which is a whole number from 1; "
-            "leave out requests that failed"
+            f"{where}: {text[:20]!r} is no number of {which} tokens, a whole number from 1 "
+            f"to {LONGEST:,}; leave out requests that failed"
         )
     return n

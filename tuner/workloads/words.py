@@ -7,9 +7,11 @@ from tuner.workloads.summary import Summary
 
 def about(summary: Summary) -> str:
     """How many requests, in what time."""
-    text = f"{summary.requests:,} requests"
-    if summary.duration_s is None or summary.rate is None:
+    text = f"{summary.requests:,} request{'s' if summary.requests > 1 else ''}"
+    if summary.duration_s is None:
         return f"{text}, closed loop"
+    if summary.rate is None:
+        return f"{text}, all at once"
     unit, name = clock(summary.duration_s)
     return f"{text} in {summary.duration_s / unit:.3g} {name}, {summary.rate:.3g}/s"
 
