@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: tune test quick lint types benchmarks clean
+.PHONY: tune test quick lint types peers benchmarks clean
 
 tune: $(READY)
 	$(BIN)/tune run $(if $(OUT),--out $(OUT)) --max-time 8m
@@ -22,6 +22,14 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Other feature-model tools, which tests compare with where TUNER_PEERS_PYTHON=.peers/bin/python.
+peers: .peers/.ready
+
+.peers/.ready: tests/features/peers.txt
+	$(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install --quiet -r $<
+	touch $@
+
 # torch is installed first, by itself, so that no other package picks a different build of it.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -32,4 +40,4 @@ $(READY): requirements.lock pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

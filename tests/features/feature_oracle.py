@@ -22,11 +22,20 @@ TEXTS = ("a", "bb", "ccc")
 class Writer:
     """Writes one random model as UVL text."""
 
-    def __init__(self, seed: int, *, features: int = 8, constraints: int = 4, inert: bool = False):
+    def __init__(
+        self,
+        seed: int,
+        *,
+        features: int = 8,
+        constraints: int = 4,
+        inert: bool = False,
+        boolean: bool = False,
+    ):
         self.random = random.Random(seed)
-        self.left = self.random.randint(2, features)
+        self.left = self.random.randint(features // 2 if boolean else 2, features)
         self.n_constraints = self.random.randint(0, constraints)
         self.inert = inert
+        self.boolean = boolean  # the Boolean level alone, which every tool understands
         self.names: list[str] = []
         self.types: dict[str, str] = {}
         self.costs: list[str] = []
@@ -47,11 +56,13 @@ class Writer:
         r = self.random
         self.left -= 1
         name = f"F{len(self.names)}"
-        kind = "Boolean" if root else r.choice(["Boolean"] * 3 + ["Integer", "Real", "String"])
+        kind = "Boolean"
+        if not root and not self.boolean:
+            kind = r.choice(["Boolean"] * 3 + ["Integer", "Real", "String"])
         self.names.append(name)
         self.types[name] = kind
         attributes = self.domain(kind)
-        if r.random() < 0.5:
+        if not self.boolean and r.random() < 0.5:
             attributes.append(f"cost {r.choice(['1', '2', '-3', '0.5'])}")
             self.costs.append(name)
         if self.inert and not root and r.random() < 0.35:
@@ -87,7 +98,7 @@ class Writer:
         roll = r.random()
         if depth == 0 or roll < 0.25:
             return r.choice(["", "!"]) + r.choice(self.names)
-        if roll < 0.55:
+        if roll < 0.55 and not self.boolean:
             return self.comparison()
         operator = r.choice(["&", "|", "=>", "<=>"])
         parts = [self.condition(depth - 1) for _ in range(2)]
