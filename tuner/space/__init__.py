@@ -1,8 +1,10 @@
 """From a feature model to a search space: parameters, validity, canonical form, codes."""
 
+from tuner.space.combine import combine
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
 from tuner.space.environment import environment_domains, environment_pins
+from tuner.space.installed import installed_version, unknown_arguments, version_warning
 from tuner.space.pins import parse_pins
 from tuner.space.search_space import SearchSpace
 from tuner.space.shipped import load_model, load_space, shipped_spaces
@@ -20,11 +22,15 @@ __all__ = [
     "Table",
     "TableSpace",
     "Value",
+    "combine",
     "environment_domains",
     "environment_pins",
+    "installed_version",
     "load_model",
     "load_space",
     "parse_pins",
     "read_table",
     "shipped_spaces",
+    "unknown_arguments",
+    "version_warning",
 ]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import metadata, util
+from importlib import util
 
 from tuner.features import FeatureModel
 from tuner.space._layout import domain
 from tuner.space.configuration import Value
+from tuner.space.installed import installed_version
 
 _PACKAGES = {
     "flash_attn_installed": "flash_attn",
     "quanto_installed": "optimum.quanto",
     "hqq_installed": "hqq",
+    "bitsandbytes_installed": "bitsandbytes",
 }
 
 
@@ -33,7 +35,7 @@ def environment_pins(model: FeatureModel) -> dict[str, Value]:
     for feature, package in _PACKAGES.items():
         probes[feature] = partial(_installed, package)
     pins = {name: probe() for name, probe in probes.items() if name in model.features}
-    version = _version(str(model.root.attributes.get("engine", "")))
+    version = installed_version(str(model.root.attributes.get("engine", "")))
     if version is not None:
         pins |= dict.fromkeys(missing_in(model, version), False)
     return pins
@@ -86,13 +88,6 @@ def _installed(package: str) -> bool:
         return util.find_spec(package) is not None
     except ModuleNotFoundError:
         return False
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution) if distribution else None
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _at_most(number: int, values: list[int]) -> int:
