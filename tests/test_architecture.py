@@ -36,6 +36,7 @@ MAY_IMPORT = {
     },
     "advice": {"errors", "space", "search", "surrogates", "measure", "study"},
     "report": {"errors", "space", "search", "measure", "study", "advice"},
+    "checkup": {"errors", "measure", "hardware"},
     "run": {"*"},
     "api": {"*"},
     "cli": {"*"},

@@ -228,7 +228,7 @@ def open_meter(uuids: Sequence[str] = ()) -> NvmlCounterMeter | NvmlPowerMeter:
 
 def status() -> MeterStatus:
     """Whether NVML meters the GPUs here, and what it would take."""
-    name = "NVML (NVIDIA GPUs)"
+    name = "NVML"
     try:
         meter = open_meter()
     except NoMeterError as error:

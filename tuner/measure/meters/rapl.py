@@ -92,7 +92,7 @@ class RaplMeter:
 
 def status(root: Path = POWERCAP) -> MeterStatus:
     """Whether RAPL can be read here, and what it would take."""
-    name = "RAPL (CPU packages)"
+    name = "RAPL"
     if not root.is_dir() or not list(root.glob("intel-rapl:*")):
         detail = f"{root} has no intel-rapl zones, as on most virtual machines and on ARM"
         return MeterStatus(name, False, detail)

@@ -88,10 +88,10 @@ def _chip_joules(energy: Any) -> float | None:
 
 def status() -> MeterStatus:
     """Whether Zeus meters anything here, and what it would take."""
-    name = "Zeus (AMD, Apple, Jetson)"
+    name = "Zeus"
     if importlib.util.find_spec("zeus") is None:
-        remedy = "on such hardware: pip install 'llm-pareto-tuner[zeus]'"
-        return MeterStatus(name, False, "the package zeus is not installed", remedy)
+        remedy = "pip install 'llm-pareto-tuner[zeus]' (for AMD, Apple, Jetson)"
+        return MeterStatus(name, False, "not installed", remedy)
     try:
         meter = ZeusMeter()
     except Exception as error:  # of any vendor's library

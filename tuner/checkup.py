@@ -1,0 +1,104 @@
+"""What this machine can measure, run and change, and what the rest would take."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from tuner.errors import UserError
+from tuner.hardware import may_control, supported
+from tuner.measure import probe_meters
+
+_SERVERS = ("vllm", "sglang")
+_EXTRAS = {
+    "lm_eval": ("tasks of lm-evaluation-harness", "pip install 'llm-pareto-tuner[lm-eval]'"),
+    "rouge-score": ("graders rouge1 to rougeL", "pip install 'llm-pareto-tuner[rouge]'"),
+    "optimum-quanto": ("quantised caches", "pip install optimum-quanto"),
+    "hqq": ("quantised caches", "pip install hqq"),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is there or not.
+
+    Attributes:
+        group: `meters`, `gpus`, `engines` or `extras`.
+        name: what was looked for.
+        available: whether it is there.
+        detail: what there is, or why there is nothing.
+        remedy: what would make it available; empty where it is, or where nothing would.
+
+    """
+
+    group: str
+    name: str
+    available: bool
+    detail: str
+    remedy: str = ""
+
+
+def checkup() -> list[Check]:
+    """Look at everything once, in a few seconds; nothing is changed and nothing fetched."""
+    meters = [Check("meters", m.name, m.available, m.detail, m.remedy) for m in probe_meters()]
+    return [*meters, *_gpus(), *_engines(), *_extras()]
+
+
+def _gpus() -> Iterator[Check]:
+    try:
+        gpus = supported()
+    except UserError as error:
+        yield Check("gpus", "NVIDIA GPU", False, str(error))
+        return
+    for gpu in gpus:
+        limit = f"{gpu.power_limit_w:.0f} W" if gpu.power_limit_w is not None else "unknown"
+        yield Check("gpus", gpu.name, True, f"{gpu.uuid}, power limit {limit}")
+    may = may_control()
+    remedy = "" if may else "run as root; in containers with CAP_SYS_ADMIN"
+    words = "may" if may else "may not"
+    yield Check("gpus", "clocks and power", may, f"this user {words} set them", remedy)
+
+
+def _engines() -> Iterator[Check]:
+    cores = len(os.sched_getaffinity(0))
+    detail = f"{version('transformers')}, torch {version('torch')}, {cores} CPUs"
+    yield Check("engines", "transformers", True, detail)
+    for package in _SERVERS:
+        found = _version(package)
+        remedy = "" if found else f"pip install {package} (wants a GPU)"
+        yield Check("engines", package, found is not None, found or "not installed here", remedy)
+    program = shutil.which("llama-server")
+    if program:
+        yield Check("engines", "llama.cpp", True, _llama_version(program))
+    else:
+        remedy = "put it there, or attach to a server that runs"
+        yield Check("engines", "llama.cpp", False, "no llama-server on the PATH", remedy)
+
+
+def _llama_version(program: str) -> str:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        told = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=False
+        )
+        words = (told.stdout + told.stderr).strip().splitlines()
+        return f"{program} ({words[0].strip()})" if words else program
+    return program
+
+
+def _extras() -> Iterator[Check]:
+    for package, (what, remedy) in _EXTRAS.items():
+        found = _version(package)
+        detail = f"{found}, for {what}" if found else f"for {what}"
+        yield Check("extras", package, found is not None, detail, "" if found else remedy)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
