@@ -127,7 +127,7 @@ def run(
     ] = False,
 ) -> None:
     """Tune a language model on this machine and recommend verified configurations."""
-    models = tuple(model or (() if command else ["builtin"]))
+    models = tuple(model or (() if command or url else ["builtin"]))
     if task is None and workload is None and command is None:
         task = "builtin"
     if task == "builtin" and not all(name.split(":")[0] == "builtin" for name in models):

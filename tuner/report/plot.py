@@ -34,7 +34,7 @@ def plot_front(result: Result, path: Path) -> None:
     """Draw the first objective against each other one into a PNG file.
 
     Three objectives make two panels; the colour of a point is the objective that its panel has
-    no axis for. Bars are 95 % intervals of what was verified.
+    no axis for. Bars are 95 % intervals of what was verified, dotted lines are service levels.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -50,7 +50,8 @@ def plot_front(result: Result, path: Path) -> None:
             colour = next((k for k in range(len(names)) if k not in (x, y)), None)
             _panel(axis, result, names, (x, y), colour)
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        columns = min(len(labels), 3 * len(pairs))
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
         figure.suptitle(_title(result), x=0.01, ha="left", fontsize=12, fontweight="bold")
         figure.savefig(path)
 
@@ -70,7 +71,8 @@ def _panel(
     shades: Any = values[:, colour] if colour is not None else "#9aa5b1"
     norm = "log" if colour is not None and _wide(names[colour], shades) else None
     points = axis.scatter(
-        values[:, x], values[:, y], c=shades, s=26, cmap="viridis", norm=norm, linewidths=0,
+        values[:, x], values[:, y], c=shades, s=26, cmap=None if colour is None else "viridis",
+        norm=norm, linewidths=0,
     )  # fmt: skip
     axis.scatter([], [], c="#9aa5b1", s=26, label="measured")
     if colour is not None and len(values):
@@ -87,9 +89,19 @@ def _panel(
         marker, ink = MARKERS[recommendation.roles[0]]
         label = " + ".join(recommendation.roles)
         _mark(axis, recommendation.measurement, (names[x], names[y]), marker, ink, label)
+    _limits(axis, result, (names[x], names[y]))
     default = result.default_measurement
     if default is not None:
         _mark(axis, default, (names[x], names[y]), "D", "#c92a2a", "engine's default")
+
+
+def _limits(axis: Axes, result: Result, names: tuple[str, str]) -> None:
+    """A line for every service level on a metric that the panel shows."""
+    known = [r.levels for r in result.recommended] + ([result.unmet.checks] if result.unmet else [])
+    for check in next(iter(known), ()):
+        for name, line in zip(names, (axis.axvline, axis.axhline), strict=True):
+            if check.metric == name:
+                line(check.limit, color=INK, linewidth=1.2, linestyle=":", label=check.level)
 
 
 def _dress(

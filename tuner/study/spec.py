@@ -88,7 +88,7 @@ class StudySpec(BaseModel):
             raise ValueError(f"only one of {' and '.join(engines)} can be tuned at a time")
         if self.launch is not None and self.launch not in SPACES:
             raise ValueError(f"launch takes one of {', '.join(SPACES)}")
-        if self.command is None and not self.models:
+        if self.command is None and self.url is None and not self.models:
             raise ValueError("no models: name one, a folder or a hub id")
         if self.command is not None and self.space is None:
             raise ValueError("a command needs a space: the path of its feature model")

@@ -1,0 +1,76 @@
+"""What an engine is asked in a study: graded prompts, a workload, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner.errors import UserError
+from tuner.models import is_builtin, model_path
+from tuner.models.counting import token_counter
+from tuner.study import StudySpec
+from tuner.tasks import Task, builtin_task, read_task
+from tuner.workloads import Work, exact_fill, read_workload
+from tuner.workloads.filling import estimated_count
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The requests of a study.
+
+    Attributes:
+        work: what is asked while times and energy are taken.
+        graded: prompts that are asked afterwards, for their answers alone; None where `work` is
+            graded itself or nothing is.
+
+    """
+
+    work: Work
+    graded: Task | None
+
+    @property
+    def task(self) -> Task | None:
+        """The graded prompts, whenever they are asked."""
+        return self.work if isinstance(self.work, Task) else self.graded
+
+
+def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
+    """Read task and workload of a study; `models` as `resolve_models` gives them.
+
+    Prompts are written for the tokenizer of the first model, and no longer than its context.
+
+    Raises:
+        UserError: for files that cannot be read.
+    """
+    task = None
+    if spec.task == "builtin":
+        task = builtin_task(n=spec.n_prompts)
+    elif spec.task is not None:
+        task = read_task(Path(spec.task))
+    if spec.workload is None:
+        if task is None:
+            raise UserError("There is nothing to ask; name a task or a workload.")
+        return Asking(task, None)
+    known = models[0] if models else None
+    work = read_workload(
+        spec.workload,
+        fill=exact_fill(token_counter(known) if known else estimated_count),
+        n=spec.n_requests,
+        seed=spec.seed,
+        scale=spec.scale,
+        rate=spec.rate,
+        context=_context(known) if known else None,
+    )
+    return Asking(work, task)
+
+
+def _context(model: str) -> int | None:
+    """How many tokens a model takes, prompt and answer together; None where it does not say."""
+    from transformers import AutoConfig
+
+    place = str(model_path(model)) if is_builtin(model) else model
+    config = AutoConfig.from_pretrained(place).to_dict()
+    text = config.get("text_config") or config
+    found = text.get("max_position_embeddings")
+    return int(found) if found else None

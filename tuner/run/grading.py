@@ -1,0 +1,50 @@
+"""Grading a configuration on prompts that are not what it is timed on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from tuner.measure import Engine, EngineFailure, Failure, Measurement, Metric
+from tuner.measure.statistics import estimate_share
+from tuner.tasks import Task
+
+
+def graded(
+    engine: Engine,
+    measurement: Measurement,
+    task: Task,
+    seed: int,
+    on_progress: Callable[[str], None],
+) -> Measurement:
+    """The measurement with the accuracy of the configuration in force, on all prompts of a task.
+
+    Requests that got no answer score nothing. One that failed is returned as it is.
+    """
+    if measurement.failure is not None:
+        return measurement
+    on_progress(f"{len(task)} graded prompts")
+    began = time.monotonic()
+    try:
+        completions = engine.run(task.requests, seed=seed)
+    except EngineFailure as failure:
+        return replace(
+            measurement,
+            metrics={},
+            energy=None,
+            validity="invalid",
+            reasons=(str(failure),),
+            failure=Failure(failure.cause, failure.message),
+        )
+    scores = task.grade([completion.text for completion in completions])
+    estimate = estimate_share(scores)
+    accuracy = Metric(
+        estimate.value, "1", estimate.low, estimate.high, estimate.sem, len(scores), "graded"
+    )
+    return replace(
+        measurement,
+        metrics={**measurement.metrics, "accuracy": accuracy},
+        scores=scores,
+        seconds=measurement.seconds + time.monotonic() - began,
+    )

@@ -1,0 +1,143 @@
+"""From the specification of a study to its space, its requests and its engine."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tuner.engines import TransformersEngine
+from tuner.errors import UserError
+from tuner.measure import Engine
+from tuner.run.asking import read_asking
+from tuner.run.bench import Bench, CommandBench, EngineBench
+from tuner.run.controlled import ControlledEngine
+from tuner.search import Level
+from tuner.space import (
+    SearchSpace,
+    Value,
+    environment_domains,
+    environment_pins,
+    load_model,
+    parse_pins,
+)
+from tuner.study import Observer, StudySpec
+from tuner.study.models import resolve_models, study_domains
+from tuner.study.session import Session
+
+if TYPE_CHECKING:
+    from tuner.engines import ServerEngine
+    from tuner.features import FeatureModel
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is tuned: the space, and how a bench for a session is made."""
+
+    space: SearchSpace
+    bench: Callable[[Session, Sequence[Level], Observer], Bench]
+
+
+@contextmanager
+def setting_of(spec: StudySpec) -> Iterator[Setting]:
+    """The setting of a study; engine and GPUs are let go at the end.
+
+    Raises:
+        UserError: for input that cannot be used.
+    """
+    models = _models(spec)
+    features = Features.of(spec, models)
+    pins = {**features.pins, **spec.pins}
+    space = SearchSpace.from_model(features.model, pins=pins, domains=features.domains)
+    with ExitStack() as stack:
+        if spec.command is not None:
+            from tuner.engines import CommandEngine
+
+            command = CommandEngine(spec.command, space=space)
+            yield Setting(
+                space, lambda session, _, observe: CommandBench(command, session, observe)
+            )
+            return
+        asking = read_asking(spec, models)
+        engine: Engine = _engine(spec, models)
+        stack.callback(engine.close)
+        if features.gpu_settings:
+            engine = stack.enter_context(_controlled(engine, features.gpu_settings))
+        yield Setting(
+            space,
+            lambda session, levels, observe: EngineBench(
+                engine, asking, session, spec, levels, observe
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Features:
+    """The feature model of what is tuned, and what this machine makes of it.
+
+    Attributes:
+        model: the engine's, together with the GPUs' where these may be changed.
+        domains: values of typed features that this machine gives.
+        pins: features that this machine fixes.
+        gpu_settings: what may be set on the GPUs.
+
+    """
+
+    model: FeatureModel
+    domains: dict[str, Sequence[Value]]
+    pins: dict[str, Value]
+    gpu_settings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spec: StudySpec, models: Sequence[str]) -> Features:
+        """Those of a study that chooses between these models; none for a server that runs."""
+        model = load_model(spec.space_name)
+        domains = dict(study_domains(model, models) if models else environment_domains(model))
+        if not spec.gpu_control:
+            return cls(model, domains, environment_pins(model))
+        from tuner.hardware import SETTINGS, supported
+        from tuner.hardware import domains as levels
+        from tuner.space import combine
+
+        found = levels(supported())
+        if not found:
+            raise UserError("--allow-gpu-control: the GPUs here offer nothing that can be set.")
+        both = combine([model, load_model("nvidia_gpu")])
+        pins = {**environment_pins(model), **dict.fromkeys(set(SETTINGS) - set(found), False)}
+        return cls(both, {**domains, **found}, pins, tuple(found))
+
+
+def parsed_pins(spec: StudySpec, texts: Sequence[str]) -> dict[str, Value]:
+    """Features to fix, from texts `FEATURE=VALUE`. UserError for what the space does not have."""
+    models = _models(spec)
+    features = Features.of(spec, models)
+    return dict(parse_pins(features.model, texts, domains=features.domains))
+
+
+def _models(spec: StudySpec) -> tuple[str, ...]:
+    """The models to choose between; a server that runs already has its own."""
+    return () if spec.url else resolve_models(spec.models, spec.trust_remote_code)
+
+
+def _engine(spec: StudySpec, models: Sequence[str]) -> TransformersEngine | ServerEngine:
+    if not spec.is_served:
+        return TransformersEngine(trust_remote_code=spec.trust_remote_code)
+    from tuner.engines import ServerEngine
+
+    return ServerEngine(
+        next(iter((*models, *spec.models)), ""),
+        launch=spec.launch,
+        url=spec.url,
+        command=shlex.split(spec.launch_command) if spec.launch_command else None,
+    )
+
+
+@contextmanager
+def _controlled(engine: Engine, settings: Sequence[str]) -> Iterator[ControlledEngine]:
+    """The engine with control over its GPUs, which are set back at the end."""
+    from tuner.hardware import GpuControl
+
+    with GpuControl(settings) as gpus:
+        yield ControlledEngine(engine, gpus)
