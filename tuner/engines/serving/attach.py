@@ -96,8 +96,9 @@ class Attachment:
         """Nothing."""
         return ""
 
-    def post_mortem(self) -> EngineFailure | None:
+    def post_mortem(self, patience_s: float) -> EngineFailure | None:
         """A failure where the server does not answer any more."""
+        del patience_s
         try:
             self._client.get(f"{self.url}/v1/models")
         except httpx2.HTTPError as error:

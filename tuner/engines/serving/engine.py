@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _HARNESS = {"concurrency"}
 _KEY = "TUNER_API_KEY"
+_DYING_S = 2.0
+"""How long after its connections broke a server may be seen to have ended."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,8 @@ class ServerEngine:
     def _judge(self, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> None:
         """Note what went wrong; raise where it makes the whole run worthless."""
         broken = [outcome for outcome in outcomes if outcome.cause is not None]
-        if broken and (failure := self._server.post_mortem()):
+        crashed = any(outcome.cause == "crash" for outcome in broken)
+        if broken and (failure := self._server.post_mortem(_DYING_S if crashed else 0.0)):
             self._give_up()
             raise failure
         if broken and len(broken) == len(outcomes):

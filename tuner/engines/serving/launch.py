@@ -132,9 +132,9 @@ class Launch:
         """The end of what it has written."""
         return self._process.log() if self._process is not None else ""
 
-    def post_mortem(self) -> EngineFailure | None:
-        """What it died of, if it did."""
-        if self._process is None or self._process.alive:
+    def post_mortem(self, patience_s: float) -> EngineFailure | None:
+        """What it died of, if it has ended or does so within some seconds."""
+        if self._process is None or self._process.wait(patience_s) is None:
             return None
         return self._failure(self._process, served=True)
 

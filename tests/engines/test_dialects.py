@@ -1,0 +1,170 @@
+"""Arguments become words of a command line, and requests become bodies, as each server wants it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tuner.engines.serving.dialects import (
+    LLAMA_CPP,
+    SGLANG,
+    TRANSFORMERS,
+    UNKNOWN,
+    VLLM,
+    body_of,
+    command_line,
+    dialect_named,
+)
+from tuner.errors import UserError
+from tuner.workloads import Request
+
+
+def options(dialect, **load):
+    words = command_line(dialect, ["serve"], "some/model", 8123, load)
+    return words[words.index("8123") + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "head"),
+    [
+        (VLLM, ["vllm", "serve", "some/model"]),
+        (SGLANG, ["python3", "-m", "sglang.launch_server", "--model-path", "some/model"]),
+        (LLAMA_CPP, ["llama-server", "-hf", "some/model"]),
+        (TRANSFORMERS, ["transformers.cli.transformers", "serve", "some/model"]),
+    ],
+)
+def test_it_listens_to_this_machine_alone(dialect, head):
+    words = command_line(dialect, None, "some/model", 8123, {})
+    place = words.index("--host")
+    assert words[place - len(head) : place] == head
+    assert words[place:] == ["--host", "127.0.0.1", "--port", "8123"]
+
+
+def test_a_file_of_weights_is_told_as_one():
+    words = command_line(LLAMA_CPP, None, "a/b.gguf", 1, {})
+    assert words[:3] == ["llama-server", "-m", "a/b.gguf"]
+
+
+def test_a_command_of_the_users_own_comes_first():
+    words = command_line(VLLM, ["/opt/a b/vllm", "serve"], "m", 1, {})
+    assert words[:3] == ["/opt/a b/vllm", "serve", "m"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "load", "words"),
+    [
+        (VLLM, {"max_num_seqs": 8}, ["--max-num-seqs", "8"]),
+        (VLLM, {"gpu_memory_utilization": 0.9}, ["--gpu-memory-utilization", "0.9"]),
+        (VLLM, {"enforce_eager": True}, ["--enforce-eager"]),
+        (VLLM, {"enable_prefix_caching": False}, ["--no-enable-prefix-caching"]),
+        (VLLM, {"block_size": None}, []),
+        (SGLANG, {"disable_radix_cache": True}, ["--disable-radix-cache"]),
+        (SGLANG, {"disable_radix_cache": False}, []),
+        (LLAMA_CPP, {"mmap": False, "flash_attn": "on"}, ["--no-mmap", "--flash-attn", "on"]),
+        (LLAMA_CPP, {"mlock": False}, []),
+        (TRANSFORMERS, {"continuous_batching": False}, ["--no-continuous-batching"]),
+        (TRANSFORMERS, {"cb_max_batch_tokens": 256}, ["--cb-max-batch-tokens", "256"]),
+    ],
+)
+def test_options(dialect, load, words):
+    assert options(dialect, **load) == words
+
+
+def test_names_with_dots_are_gathered_in_one_option():
+    words = options(
+        VLLM,
+        **{
+            "compilation_config.cudagraph_mode": "FULL",
+            "max_num_seqs": 8,
+            "compilation_config.mode": 3,
+        },
+    )
+    assert words[:3] == ["--max-num-seqs", "8", "--compilation-config"]
+    assert json.loads(words[3]) == {"cudagraph_mode": "FULL", "mode": 3}
+
+
+def test_no_word_is_ever_split_or_expanded():
+    assert options(VLLM, dtype="$(touch x); a b") == ["--dtype", "$(touch x); a b"]
+
+
+def test_an_unknown_server_is_the_users_mistake():
+    with pytest.raises(UserError, match=r"vllm, sglang, llama\.cpp, transformers"):
+        dialect_named("tgi")
+
+
+def body(dialect, request=None, arguments=None, *, api="completions", paged=False, own=None):
+    return body_of(
+        dialect,
+        api,
+        "m",
+        request or Request("hello"),
+        arguments or {},
+        seed=3,
+        paged=paged,
+        own_settings=own or {},
+    )
+
+
+def test_prompts_and_conversations():
+    assert body(VLLM)["prompt"] == "hello"
+    assert "messages" not in body(VLLM)
+    chat = body(VLLM, api="chat")
+    assert chat["messages"] == [{"role": "user", "content": "hello"}]
+    assert "prompt" not in chat
+
+
+def test_every_request_is_streamed_with_its_usage_and_seed():
+    told = body(VLLM, arguments={"temperature": 0.5})
+    assert (told["model"], told["stream"], told["seed"]) == ("m", True, 3)
+    assert told["stream_options"] == {"include_usage": True}
+    assert told["temperature"] == 0.5
+    assert "stream_options" not in body(TRANSFORMERS)  # tells it unasked, and warns if asked
+
+
+def test_the_requests_length_overrules_the_configurations_and_the_models():
+    own = {"max_new_tokens": 40}
+    assert "max_tokens" not in body(VLLM)
+    assert body(VLLM, own=own)["max_tokens"] == 40
+    assert body(VLLM, arguments={"max_tokens": 30}, own=own)["max_tokens"] == 30
+    request = Request("hello", max_tokens=20)
+    assert body(VLLM, request, {"max_tokens": 30}, own=own)["max_tokens"] == 20
+
+
+EXACT = Request("hello", max_tokens=9, min_tokens=9)
+LOOSE = Request("hello", max_tokens=9, min_tokens=4)
+
+
+@pytest.mark.parametrize("dialect", [VLLM, SGLANG])
+def test_least_lengths_of_servers_with_a_field_for_it(dialect):
+    assert body(dialect, EXACT)["min_tokens"] == 9
+    assert body(dialect, EXACT)["ignore_eos"] is True
+    assert body(dialect, LOOSE)["min_tokens"] == 4
+    assert "ignore_eos" not in body(dialect, LOOSE)
+
+
+def test_exact_lengths_of_llama_cpp():
+    assert body(LLAMA_CPP, EXACT)["ignore_eos"] is True
+    assert "ignore_eos" not in body(LLAMA_CPP, LOOSE)
+
+
+def test_a_server_of_an_unknown_kind_is_told_nothing_that_it_may_refuse():
+    told = body(UNKNOWN, EXACT)
+    assert set(told) == {"model", "stream", "seed", "prompt", "stream_options", "max_tokens"}
+
+
+def test_generation_settings_of_transformers_keep_the_models_own():
+    own = {"eos_token_id": 2, "max_new_tokens": 40, "do_sample": False}
+    told = body(TRANSFORMERS, arguments={"generation_config.top_k": 5}, own=own)
+    assert json.loads(told["generation_config"]) == {**own, "top_k": 5}
+    assert told["max_tokens"] == 40
+    assert "generation_config" not in body(TRANSFORMERS, own=own)
+
+
+def test_least_lengths_of_transformers():
+    own = {"eos_token_id": 2}
+    told = body(TRANSFORMERS, LOOSE, own=own)
+    assert json.loads(told["generation_config"]) == {"eos_token_id": 2, "min_new_tokens": 4}
+    told = body(TRANSFORMERS, EXACT, own=own, paged=True)
+    assert json.loads(told["generation_config"]) == {"eos_token_id": -1}
+    assert "generation_config" not in body(TRANSFORMERS, LOOSE, own=own, paged=True)
