@@ -217,8 +217,8 @@ def test_missing_usage_is_made_up_for_by_the_models_tokenizer(tiny_model):
         settings = engine.apply(arguments())
         assert settings["api"] == "completions"  # its tokenizer has no chat template
         (completion,) = engine.run(requests("no-usage 17"), seed=1)
-        (warning,) = engine.settings["warnings"]
-    assert "counted by the model's tokenizer" in warning
+        warnings = engine.settings["warnings"]
+    assert any("counted by the model's tokenizer" in warning for warning in warnings)
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
