@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import time
+import uuid
+
+import psutil
 import pytest
+
+_MARK = "TUNER_TEST_SESSION"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_over():
+    """At the end of all tests no process is alive that any of them started."""
+    os.environ[_MARK] = mark = uuid.uuid4().hex
+    yield
+    end = time.monotonic() + 10
+    while (left := _started_here(mark)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not left, f"left over: {left}"
+
+
+def _started_here(mark: str) -> list[str]:
+    """Processes with the mark in their environment, as every descendant has it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            ours = process.environ().get(_MARK) == mark and process.pid != os.getpid()
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
+                command = " ".join(process.cmdline())
+                # Python's own helper ends with this process.
+                if "resource_tracker" not in command:
+                    found.append(f"{process.pid} {command}")
+        except psutil.Error:
+            continue
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -96,6 +97,24 @@ def test_an_assistant_model_leaves_greedy_answers_alone(engine, tiny_model):
     assert engine.settings["assistant_model"] == tiny_model
 
 
+@pytest.mark.slow
+def test_the_small_built_in_model_assists_the_others(engine):
+    request = {"assistant_model": "builtin:small"}
+    alone = texts(engine, "builtin:base")
+    assert texts(engine, "builtin:base", request, {"batch_size": 1}) == alone
+
+
+def test_prompts_are_padded_on_the_left(engine, tiny_model):
+    engine.apply(arguments(tiny_model, harness={"batch_size": 12}))
+    together = engine.run(PROMPTS, seed=0)
+    assert len({c.n_prompt_tokens for c in together}) > 1
+    engine.apply(arguments(tiny_model, harness={"batch_size": 1}))
+    assert [c.n_prompt_tokens for c in engine.run(PROMPTS, seed=0)] == [
+        c.n_prompt_tokens for c in together
+    ]
+    assert not any("padding" in warning for warning in engine.settings["warnings"])
+
+
 def test_the_seed_alone_decides_what_is_sampled(engine, tiny_model):
     request = {"do_sample": True, "temperature": 1.0}
     first = texts(engine, tiny_model, request, seed=1)
@@ -177,6 +196,15 @@ def test_ignored_arguments_are_reported_every_time(engine, tiny_model):
         assert engine.settings["warnings"] == []
 
 
+def quantised(backend):
+    return {"cache_implementation": "quantized", "cache_config.backend": backend}
+
+
+def without(package):
+    found = importlib.util.find_spec(package) is not None
+    return pytest.mark.skipif(found, reason=f"{package} is installed")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -186,6 +214,8 @@ def test_ignored_arguments_are_reported_every_time(engine, tiny_model):
         ({"harness": {"batch_size": 0}}, "batch_size must be at least 1"),
         ({"harness": {"sockets": 2}}, "unknown harness arguments: sockets"),
         ({"attn_implementation": "flash_attention_2"}, "FlashAttention2"),
+        pytest.param({"request": quantised("quanto")}, "optimum-quanto", marks=without("optimum")),
+        pytest.param({"request": quantised("hqq")}, "HQQ", marks=without("hqq")),
         ({"no_such_thing": 1}, "no_such_thing"),
     ],
 )

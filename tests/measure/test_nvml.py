@@ -245,3 +245,29 @@ def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
     assert abs(metrics["energy_net_j"].value) < 0.3 * metrics["energy_j"].value
     assert [window["temperature_c"] for window in measurement.settings["windows"]] == [55, 55, 55]
     assert measurement.validity == "valid"
+
+
+def test_a_gpu_lost_in_the_middle_is_named_and_the_next_measurement_works(driver):
+    from scripted_engine import ScriptedEngine, arguments, task
+
+    from tuner.measure import Protocol, measure
+
+    driver.board(tick_ms=5.0)
+
+    def lose(run):
+        if run == 2:
+            driver.board(counter=LOST, power=LOST)
+
+    on_gpu = {"settings": {"gpus": ["GPU-aaaa"]}, "request_s": 0.01}
+    engine = ScriptedEngine({"a": {**on_gpu, "fail": lose}, "b": on_gpu})
+    engine.device = "cuda"
+    protocol = Protocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)
+    lost = measure(engine, arguments("a"), task(), protocol)
+    assert "joules_per_request" not in lost.metrics
+    assert lost.energy is None
+    assert lost.validity == "suspect"
+    assert any("the GPU was lost while metering" in reason for reason in lost.reasons)
+    driver.board(counter=0, power=0)
+    found = measure(engine, arguments("b"), task(), protocol)
+    assert found.validity == "valid"
+    assert found.metrics["joules_per_request"].value > 0

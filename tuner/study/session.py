@@ -191,7 +191,8 @@ def _with_outputs(measurement: Measurement, outputs: Sequence[Objective]) -> Mea
     missing = [o.metric for o in outputs if o.metric not in measurement.metrics]
     if not missing and measurement.validity != "invalid":
         return measurement
-    words = f"no value for {', '.join(missing)}" if missing else "; ".join(measurement.reasons)
+    lacks = [f"no value for {', '.join(missing)}"] if missing else []
+    words = "; ".join([*lacks, *measurement.reasons])
     return Measurement(
         metrics=measurement.metrics,
         validity="invalid",
