@@ -31,7 +31,7 @@ Patience = Annotated[float, typer.Option(help="Seconds after which it gives up."
 All = Annotated[
     bool, typer.Option("--all", help="Also configurations that amount to another one (inert).")
 ]
-PATIENCE = 8.0
+PATIENCE = 7.0
 
 
 def _patient(answer: Callable[..., None]) -> Callable[..., None]:

@@ -140,11 +140,13 @@ def _together(solver: Solver, columns: npt.NDArray[np.int64], met: list[Bools]) 
     Variables that no solution so far tells apart are suspected to imply one another in a ring,
     each the next; the solutions that refute that tell them apart.
     """
-    classes = np.zeros(len(columns), dtype=np.int64)
+    classes = [0] * len(columns)
     proven: set[tuple[int, int]] = set()
     while met:
-        for solution in met:
-            _, classes = np.unique(2 * classes + solution[columns], return_inverse=True)
+        pictures = np.packbits(np.array(met)[:, columns], axis=0).T  # of each variable, in bits
+        keys = [(c, bits.tobytes()) for c, bits in zip(classes, pictures, strict=True)]
+        index = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+        classes = [index[key] for key in keys]
         suspects = [
             pair
             for a, b in _rings(classes)
@@ -155,18 +157,17 @@ def _together(solver: Solver, columns: npt.NDArray[np.int64], met: list[Bools]) 
         if all(held):
             break
         proven.update(pair for pair, always in zip(suspects, held, strict=True) if always)
-    labels: list[int] = classes.tolist()
-    return labels
+    return classes
 
 
-def _rings(classes: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _rings(classes: list[int]) -> Iterator[tuple[int, int]]:
     """For each class of several members the pairs of neighbours in a ring of them."""
-    order = np.argsort(classes, kind="stable")
-    starts = np.flatnonzero(np.diff(classes[order], prepend=-1, append=-1))
-    for start, stop in pairwise(starts.tolist()):
-        members = order[start:stop].tolist()
-        if len(members) > 1:
-            yield from pairwise([*members, members[0]])
+    members: dict[int, list[int]] = {}
+    for i, which in enumerate(classes):
+        members.setdefault(which, []).append(i)
+    for some in members.values():
+        if len(some) > 1:
+            yield from pairwise([*some, some[0]])
 
 
 def _fixed(solver: Solver, literals: Collection[int], given: Given | None = None) -> set[int]:

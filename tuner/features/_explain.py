@@ -100,7 +100,7 @@ def _hitting(backend: Any, fixed: list[int], candidates: list[int], upper: list[
     """A contradicting set of the least size, at most that of `upper`."""
     from pysat.examples.hitman import Hitman
 
-    with Hitman(htype="sorted") as hitman:
+    with Hitman(solver="m22", htype="sorted") as hitman:
         for _ in range(ROUNDS):
             some = hitman.get() or []
             if len(some) >= len(upper):

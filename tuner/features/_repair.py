@@ -101,7 +101,7 @@ def nearest(
                 far = min(abs(i - index) for i in members)
                 if far:
                     wcnf.append([-literal], weight=CHANGE + far * CHANGE // (10 * n))
-    with RC2(wcnf) as optimiser:
+    with RC2(wcnf, solver="m22") as optimiser:
         solution = _optimum(optimiser)
     return solver.configuration(solution, {**wanted, **dict(fixed.values())})
 

@@ -23,7 +23,7 @@ from tuner.features._model import FeatureModel, Value
 from tuner.features._patience import still
 from tuner.features._rows import chosen, find, position
 
-BUDGET = 2000
+BUDGET = 500
 """Conflicts after which the solver looks at the clock."""
 
 PAIRWISE = 6
@@ -94,7 +94,7 @@ class Solver:
         from pysat.solvers import Solver as Backend
 
         units = [[switch] for switch in self.switches] if hard else []
-        return Backend(name="g3", bootstrap_with=[*self.clauses, *units])
+        return Backend(name="m22", bootstrap_with=[*self.clauses, *units])
 
     @cached_property
     def hard(self) -> Any:
@@ -215,10 +215,10 @@ class Solver:
     def _lead(self, wishes: npt.NDArray[np.int64]) -> None:
         """Make the solver try these literals first, what they need above them, and little else."""
         phases = np.full(len(self._above), -1)
-        wanted = np.unique(wishes[wishes > 0])
+        wanted = wishes[wishes > 0]
         while len(wanted):
             phases[wanted] = 1
-            wanted = np.unique(self._above[wanted])
+            wanted = self._above[wanted]
             wanted = wanted[phases[wanted] < 0]
         self.hard.set_phases((np.arange(len(phases)) * phases)[1:].tolist())
 

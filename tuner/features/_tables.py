@@ -184,8 +184,9 @@ class Diagrams:
         return [(sorted(names, key=order.index), members) for names, members in blocks]
 
     def _too_large(self, what: str, features: Sequence[str]) -> ModelError:
+        short = what if len(what) <= 80 else what[:77] + ".."
         return ModelError(
-            f"the constraint `{what}` ties {len(features)} features together in more than"
+            f"the constraint `{short}` ties {len(features)} features together in more than"
             f" {LARGEST_TABLE} combinations of values: write it as several smaller ones, or give"
             " its features fewer values"
         )
