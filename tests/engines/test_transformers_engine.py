@@ -138,6 +138,22 @@ def test_beam_search_has_no_token_before_its_end(engine, tiny_model):
         assert completion.last_token_s is None
 
 
+def test_each_request_of_a_batch_has_its_own_length(engine, tiny_model):
+    from dataclasses import replace
+
+    lengths = [3, 7, 5, 8]
+    asked = [
+        replace(request, min_tokens=n, max_tokens=n)
+        for request, n in zip(PROMPTS, lengths, strict=False)
+    ]
+    engine.apply(arguments(tiny_model))
+    assert [c.n_output_tokens for c in engine.run(asked, seed=0)] == lengths
+    capped = [replace(request, min_tokens=None) for request in asked]
+    for completion, n in zip(engine.run(capped, seed=0), lengths, strict=True):
+        assert completion.n_output_tokens <= n
+        assert completion.last_token_s <= completion.latency_s
+
+
 def test_no_batch_begins_after_the_time_is_up(engine, tiny_model):
     engine.apply(arguments(tiny_model))
     assert len(engine.run(PROMPTS, seed=0, seconds=0.0)) == 4

@@ -175,3 +175,17 @@ def test_an_interleaved_open_loop_is_not_cut_in_halves():
     configurations = [arguments("a"), arguments("b")]
     measure_interleaved(engine, configurations, arrivals(6), QUICK, rounds=3)
     assert [len(call[2]) for call in engine.passes()] == [6] * 6
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"min_tokens": 6}, "30 of 30 answers have fewer tokens than were asked for"),
+        ({"max_tokens": 4}, "30 of 30 answers have more tokens than were asked for"),
+        ({"min_tokens": 5, "max_tokens": 5}, None),
+    ],
+)
+def test_answers_of_another_length_than_asked_for_are_suspect(request_, words):
+    work = Ungraded(tuple(Request(f"p{i}", **request_) for i in range(10)))
+    measurement = measure(Server(), arguments(), work, QUICK)
+    assert measurement.reasons == ((words,) if words else ())

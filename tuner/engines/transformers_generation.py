@@ -118,13 +118,15 @@ def _answer_batch(
     output = model.generate(**inputs, **_lengths(batch), **extra)
     output = output.reshape(-1, output.shape[-1])
     # With several sequences returned for a prompt, the first is the best.
-    rows = output[:: output.shape[0] // len(batch), inputs["input_ids"].shape[1] :]
+    generated = output[:: output.shape[0] // len(batch), inputs["input_ids"].shape[1] :].tolist()
+    # What a request gets beyond its own length, while others of its batch go on, is no answer.
+    rows = [row[: request.max_tokens] for row, request in zip(generated, batch, strict=True)]
     texts = loaded.tokenizer.batch_decode(rows, skip_special_tokens=True)
     latency = time.perf_counter() - began
     first_step = inputs["input_ids"].shape[1] + 1
     lengths = inputs["attention_mask"].sum(dim=1).tolist()
     completions = []
-    for text, row, n_prompt in zip(texts, rows.tolist(), lengths, strict=True):
+    for text, row, n_prompt in zip(texts, rows, lengths, strict=True):
         n, stopped = _count_tokens(row, config)
         ttft, last = clock.at(first_step), clock.at(first_step + n - 1)
         if (config.num_beams or 1) > 1:
@@ -144,14 +146,17 @@ def _answer_batch(
 
 
 def _lengths(batch: Sequence[Request]) -> dict[str, int]:
-    """Bounds on the new tokens of a batch, where its requests set any."""
+    """Bounds on the new tokens of a batch, where all of its requests set any.
+
+    Where each has to have a certain length, all go on until the longest has its own.
+    """
     most = [r.max_tokens for r in batch if r.max_tokens is not None]
     least = [r.min_tokens for r in batch if r.min_tokens is not None]
     bounds = {}
     if len(most) == len(batch):
         bounds["max_new_tokens"] = max(most)
     if len(least) == len(batch):
-        bounds["min_new_tokens"] = min(least)
+        bounds["min_new_tokens"] = max(least) if least == most else min(least)
     return bounds
 
 

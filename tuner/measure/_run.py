@@ -204,7 +204,7 @@ class Run:
             metrics,
             meter,
             self._protocol,
-            n_prompts=len(self._work),
+            requests=self._work.requests,
             arguments=self._arguments,
             settings=self._settings,
             doubts=self._doubts,

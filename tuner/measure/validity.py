@@ -10,6 +10,7 @@ from tuner.measure.measurement import Metric, Validity
 from tuner.measure.meters import Meter
 from tuner.measure.passes import Pass, most_frequent
 from tuner.measure.protocol import Protocol
+from tuner.workloads import Request
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -24,7 +25,7 @@ def check(
     meter: Meter,
     protocol: Protocol,
     *,
-    n_prompts: int,
+    requests: Sequence[Request],
     arguments: Arguments,
     settings: Mapping[str, Any],
     doubts: Sequence[str] = (),
@@ -36,7 +37,8 @@ def check(
     doubts = (
         *doubts,
         *_failed(passes),
-        *_coverage(passes, n_prompts),
+        *_coverage(passes, len(requests)),
+        *_lengths(passes, requests),
         *_noise(metrics, protocol),
         *_energy(passes, meter, protocol),
         *_in_force(arguments, settings),
@@ -71,6 +73,19 @@ def _coverage(passes: Sequence[Pass], n_prompts: int) -> Iterator[str]:
     answered = len({index for one in passes for index in one.indices})
     if answered < _FEW_PROMPTS * n_prompts:
         yield f"only {answered} of {n_prompts} prompts were answered in the time allowed"
+
+
+def _lengths(passes: Sequence[Pass], requests: Sequence[Request]) -> Iterator[str]:
+    short = long = n = 0
+    for one in passes:
+        for index, completion in zip(one.indices, one.completions, strict=True):
+            asked, got = requests[index], completion.n_output_tokens
+            short += asked.min_tokens is not None and got < asked.min_tokens
+            long += asked.max_tokens is not None and got > asked.max_tokens
+            n += 1
+    for wrong, words in ((short, "fewer"), (long, "more")):
+        if wrong:
+            yield f"{wrong} of {n} answers have {words} tokens than were asked for"
 
 
 def _noise(metrics: Mapping[str, Metric], protocol: Protocol) -> Iterator[str]:
