@@ -126,8 +126,7 @@ class StudySpec(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             if not first["loc"]:  # the validator's own sentence
-                sentence = str(first["ctx"]["error"])
-                raise UserError(f"{sentence[0].upper()}{sentence[1:]}.") from error
+                raise UserError(f"{first['ctx']['error']}.") from error
             name = ".".join(str(part) for part in first["loc"])
             raise UserError(
                 f"{name} = {first['input']!r} cannot be used: {first['msg'].lower()}."
