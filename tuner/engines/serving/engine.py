@@ -102,14 +102,15 @@ class ServerEngine:
         if (launch is None) == (url is None):
             raise UserError("name either a server to launch, or the address of one that runs")
         limits = limits or ServerLimits()
-        self._device = machine.device() if device == "auto" else device
+        self._default_device = machine.device() if device == "auto" else device
+        self._device = self._default_device
         self._server: Launch | Attachment
         if launch is not None:
             self._server = Launch(
                 model,
                 launch,
                 command=command,
-                device=self._device,
+                device=self._default_device,
                 explicit_device=device != "auto",
                 environment=environment or {},
                 load_s=limits.load_s,
@@ -119,7 +120,7 @@ class ServerEngine:
         else:
             self._server = Attachment(model, str(url), self._headers(), started_with or {})
         self._limits = limits
-        self._asked_api = api
+        self._asked_device, self._asked_api = device, api
         self._api = ""
         self._arguments: Arguments | None = None
         self._settings: dict[str, Any] = {}
@@ -158,12 +159,14 @@ class ServerEngine:
             EngineFailure: it does not start, or it is told what it cannot be told.
             UserError: the server or the model is not there.
         """
+        self._arguments, self._settings = None, {}
         unknown = set(arguments.harness) - _HARNESS
         if unknown:
             raise EngineFailure("refused", f"unknown harness arguments: {', '.join(unknown)}")
         if int(arguments.harness.get("concurrency", 1)) < 1:
             raise EngineFailure("refused", "concurrency must be at least 1")
-        self._arguments, self._settings = None, {}
+        on_cpu = self._asked_device == "auto" and arguments.load.get("device") == "cpu"
+        self._device = "cpu" if on_cpu else self._default_device
         told = self._server.bring_up(arguments)
         self._learn_model()
         self._arguments = arguments

@@ -104,7 +104,7 @@ class Launch:
         self.close()
         self.model = self._place(str(load.pop("model", self._given)))
         if self.dialect is TRANSFORMERS and self._explicit_device:
-            load.setdefault("device", self._device)
+            load["device"] = self._device
         began = time.monotonic()
         argv = self._start(load)
         self._key = key
@@ -133,9 +133,11 @@ class Launch:
         return self._process.log() if self._process is not None else ""
 
     def post_mortem(self, patience_s: float) -> EngineFailure | None:
-        """What it died of, if it has ended or does so within some seconds."""
-        if self._process is None or self._process.wait(patience_s) is None:
+        """What it died of, if it has ended, does so within some seconds, or says that it is ill."""
+        if self._process is None:
             return None
+        if self._process.wait(patience_s) is None:
+            return self._illness(self._process)
         return self._failure(self._process, served=True)
 
     def close(self) -> None:
@@ -196,6 +198,19 @@ class Launch:
         if process.killed_for_memory:
             cause = "out_of_memory"
         return EngineFailure(cause, f"the server ended ({how}): {words.last_words(log)}")
+
+    def _illness(self, process: GuardedProcess) -> EngineFailure | None:
+        """A failure where it runs but says itself that it can serve no more."""
+        with self._client() as client:
+            try:
+                health = client.get(f"{self.url}/health")
+            except httpx2.HTTPError:
+                return None
+        if health.status_code == 200:
+            return None
+        log = process.log()
+        told = f"the server is ill ({health.text[:200]}): {words.last_words(log)}"
+        return EngineFailure(words.cause_of(log, None, served=True), told)
 
     def _version(self) -> str | None:
         if self.dialect is TRANSFORMERS:

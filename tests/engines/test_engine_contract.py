@@ -1,0 +1,115 @@
+"""What every engine promises to whoever measures it, whichever it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from stub_server import StubServer
+from test_child import is_gone
+
+from tuner.engines import Limits, ServerEngine, ServerLimits, TransformersEngine
+from tuner.measure import EngineFailure
+from tuner.workloads import Request
+
+REQUESTS = [Request(f"good {i} + 4 =", max_tokens=5) for i in range(6)]
+AT_ONCE = 2
+STUB = [sys.executable, str(Path(__file__).parent / "stub_server.py")]
+
+
+@pytest.fixture(scope="module")
+def stub(tiny_model):
+    with StubServer(tiny_model) as stub:
+        yield stub
+
+
+@pytest.fixture(scope="module", params=["transformers", "attached", "launched"])
+def engine(request, tiny_model):
+    limits = ServerLimits(load_s=60, run_s=60, silence_s=30, end_s=2)
+    if request.param == "transformers":
+        engine = TransformersEngine(limits=Limits(load_s=60, run_s=60, silence_s=30))
+        engine.at_once = "batch_size"
+    elif request.param == "attached":
+        stub = request.getfixturevalue("stub")
+        engine = ServerEngine(tiny_model, url=stub.url, limits=limits)
+        engine.at_once = "concurrency"
+    else:
+        engine = ServerEngine(tiny_model, launch="vllm", command=STUB, limits=limits)
+        engine.at_once = "concurrency"
+    with engine:
+        yield engine
+
+
+@pytest.fixture
+def arguments(engine, tiny_model):
+    """The default configuration, with changes to what the harness does."""
+
+    def make(**harness):
+        told = {engine.at_once: AT_ONCE, **harness}
+        return SimpleNamespace(load={"model": tiny_model}, request={}, harness=told)
+
+    return make
+
+
+def test_each_request_has_its_completion(engine, arguments):
+    engine.apply(arguments())
+    completions = engine.run(REQUESTS, seed=0)
+    assert len(completions) == len(REQUESTS)
+    for completion in completions:
+        assert completion.error is None
+        assert 0 < completion.ttft_s <= completion.last_token_s <= completion.latency_s
+        assert 1 <= completion.n_output_tokens <= 5
+        assert completion.n_prompt_tokens > 0
+        if completion.n_output_tokens < 5:
+            assert completion.finish_reason == "stop"
+
+
+def test_the_same_seed_gives_the_same_answers(engine, arguments):
+    engine.apply(arguments())
+    first, again = (engine.run(REQUESTS, seed=3) for _ in range(2))
+    assert [c.text for c in first] == [c.text for c in again]
+
+
+def test_those_that_go_first_are_answered_even_without_time(engine, arguments):
+    engine.apply(arguments())
+    whole = engine.run(REQUESTS, seed=0)
+    part = engine.run(REQUESTS, seed=0, seconds=0.0)
+    assert [c.text for c in part] == [c.text for c in whole[:AT_ONCE]]
+
+
+def test_it_tells_what_is_in_force(engine, arguments, tiny_model):
+    settings = engine.apply(arguments())
+    assert settings == engine.settings
+    assert settings["device"] == engine.device == "cpu"
+    assert settings["model"] == tiny_model
+    assert engine.pids
+    engine.run(REQUESTS, seed=0)
+    assert isinstance(engine.settings["warnings"], list)
+    assert engine.peak_memory_bytes > 1_000_000
+
+
+def test_a_refusal_leaves_an_engine_that_works(engine, arguments):
+    with pytest.raises(EngineFailure) as caught:
+        engine.apply(arguments(sockets=2))
+    assert caught.value.cause == "refused"
+    assert "sockets" in caught.value.message
+    with pytest.raises(EngineFailure, match="apply"):
+        engine.run(REQUESTS, seed=0)
+    engine.apply(arguments())
+    assert engine.run(REQUESTS, seed=0)
+
+
+def test_it_can_be_closed_twice_and_used_again(engine, arguments):
+    engine.apply(arguments())
+    pids = engine.pids
+    engine.close()
+    engine.close()
+    if pids != (os.getpid(),):  # a server that runs in this process stays
+        assert all(is_gone(pid) for pid in pids)
+    with pytest.raises(EngineFailure, match="apply"):
+        engine.run(REQUESTS, seed=0)
+    engine.apply(arguments())
+    assert engine.run(REQUESTS, seed=0)
