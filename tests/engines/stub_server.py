@@ -1,6 +1,6 @@
 """An OpenAI-compatible server that answers well or misbehaves, as the prompt's first word says.
 
-In a thread (`StubServer`), or as a program: `stub_server.py MODEL --host H --port P [options]`.
+In a thread (`StubServer`), or as a program: `stub_server.py serve MODEL --port P [options]`.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ def _bytes(writer, data):
 
 
 def main():
-    model, *words = sys.argv[1:]
+    model, *words = [word for word in sys.argv[1:] if word != "serve"]
     names = [i for i, word in enumerate(words) if word.startswith("--")]
     options = {words[i][2:]: "".join(words[i + 1 : i + 2]) for i in names}
     match options.get("start"):

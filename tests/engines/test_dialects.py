@@ -46,9 +46,18 @@ def test_a_file_of_weights_is_told_as_one():
     assert words[:3] == ["llama-server", "-m", "a/b.gguf"]
 
 
-def test_a_command_of_the_users_own_comes_first():
-    words = command_line(VLLM, ["/opt/a b/vllm", "serve"], "m", 1, {})
-    assert words[:3] == ["/opt/a b/vllm", "serve", "m"]
+@pytest.mark.parametrize(
+    ("dialect", "command", "head"),
+    [
+        (VLLM, ["/opt/a b/vllm"], ["/opt/a b/vllm", "serve", "m"]),
+        (VLLM, ["/opt/a b/vllm", "serve"], ["/opt/a b/vllm", "serve", "m"]),
+        (SGLANG, ["python", "-m", "sglang"], ["python", "-m", "sglang", "--model-path", "m"]),
+        (LLAMA_CPP, ["taskset", "1", "llama-server"], ["taskset", "1", "llama-server", "-hf", "m"]),
+        (TRANSFORMERS, ["transformers"], ["transformers", "serve", "m"]),
+    ],
+)
+def test_a_command_of_the_users_own_is_called_as_the_server_would_be(dialect, command, head):
+    assert command_line(dialect, command, "m", 1, {})[: len(head)] == head
 
 
 @pytest.mark.parametrize(

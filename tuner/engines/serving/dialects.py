@@ -36,7 +36,8 @@ class Dialect:
 
     Attributes:
         name: as `--launch` calls it.
-        command: what starts it, the model's flag included.
+        program: what starts it, where the user names nothing else.
+        subcommand: the words between that and the model.
         switches_off: names of the options that have a `--no-...` form, or None where all have;
             other options are left out where they are false.
         nests: whether an option `a.b` is the entry `b` of a JSON option `--a`.
@@ -50,7 +51,8 @@ class Dialect:
     """
 
     name: str
-    command: tuple[str, ...] = ()
+    program: tuple[str, ...] = ()
+    subcommand: tuple[str, ...] = ()
     switches_off: frozenset[str] | None = frozenset()
     nests: bool = False
     stream_options: bool = True
@@ -60,10 +62,16 @@ class Dialect:
     version: tuple[str, str] = ("", "")
     owner: str = ""
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What starts it, up to the model."""
+        return self.program + self.subcommand
+
 
 VLLM = Dialect(
     "vllm",
-    ("vllm", "serve"),
+    ("vllm",),
+    ("serve",),
     switches_off=None,
     nests=True,
     exact_length={"ignore_eos": True},
@@ -73,7 +81,8 @@ VLLM = Dialect(
 )
 SGLANG = Dialect(
     "sglang",
-    ("python3", "-m", "sglang.launch_server", "--model-path"),
+    ("python3", "-m", "sglang.launch_server"),
+    ("--model-path",),
     exact_length={"ignore_eos": True},
     least_length="min_tokens",
     version=("/get_server_info", "version"),
@@ -89,7 +98,8 @@ LLAMA_CPP = Dialect(
 )
 TRANSFORMERS = Dialect(
     "transformers",
-    (sys.executable, "-m", "transformers.cli.transformers", "serve"),
+    (sys.executable, "-m", "transformers.cli.transformers"),
+    ("serve",),
     switches_off=None,
     stream_options=False,
     generation_config=True,
@@ -122,12 +132,14 @@ def command_line(
 
     Args:
         dialect: of the server.
-        command: in place of the dialect's own, up to where the model comes.
+        command: in place of the dialect's program; its subcommand may be there or not.
         model: a folder, a file or a name.
         port: where it listens, on 127.0.0.1 only.
         options: their names in snake case; None leaves one to the server.
     """
-    words = [*(command or dialect.command)]
+    words = [*(command or dialect.program)]
+    if tuple(words[-len(dialect.subcommand) :]) != dialect.subcommand:
+        words += dialect.subcommand
     if dialect is LLAMA_CPP:
         words.append("-m" if model.endswith(".gguf") else "-hf")
     words += [model, "--host", "127.0.0.1", "--port", str(port)]

@@ -72,8 +72,8 @@ class ServerEngine:
         launch: `vllm`, `sglang`, `llama.cpp` or `transformers`.
         url: of a server that runs, with or without `/v1`. The key that it may want is taken from
             the environment's TUNER_API_KEY.
-        command: words that start the server in place of the usual ones, up to where the model is
-            told (for instance `/opt/vllm/bin/vllm serve`).
+        command: words that start the server in place of its name, for instance
+            `["/opt/vllm/bin/vllm"]`.
         api: `chat`, `completions`, or `auto` for `chat` where the model has a chat template.
         device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
         limits: of the server.
