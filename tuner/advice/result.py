@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.advice.choice import Role
+from tuner.advice.effects import Effect
 from tuner.advice.promises import Check, Unmet
 from tuner.measure import Measurement
 from tuner.space import Arguments, Configuration
@@ -98,6 +99,7 @@ class Result:
         notes: what a reader has to know (estimated energies, objectives in disguise).
         levels: the service levels as they were written.
         unmet: what binds and what comes closest where nothing keeps them.
+        effects: what each choice changes on average, as the surrogates see it.
     """
 
     recommended: tuple[Recommendation, ...]
@@ -112,6 +114,7 @@ class Result:
     notes: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     unmet: Unmet | None = None
+    effects: tuple[Effect, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: recommended, front, default, trials, stopped_by and more."""
@@ -139,6 +142,7 @@ class Result:
             "notes": list(self.notes),
             "service_levels": list(self.levels),
             "unmet": _unmet_dict(self.unmet),
+            "effects": [dict(vars(effect)) for effect in self.effects],
         }
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tuner.report.text import change, differences, duration, quantity
+from tuner.advice.effects import strongest
+from tuner.report.text import change, differences, duration, quantity, value_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
     from tuner.advice import Recommendation, Result
+    from tuner.advice.effects import Effect
     from tuner.advice.promises import Check, Unmet
+
+EFFECTS = 6
+"""So many effects are shown."""
 
 
 def result_view(result: Result) -> RenderableType:
@@ -35,6 +40,11 @@ def result_view(result: Result) -> RenderableType:
         parts += _unmet(result.unmet, result)
     elif not result.recommended:
         parts.append(Text("\nNothing is recommended.", style="bold red"))
+    if shown := strongest(result.effects, EFFECTS):
+        parts += [
+            Text("\nWhat matters most, on average over the space", style="bold"),
+            _effects(shown),
+        ]
     parts.append(Text(f"\n{_summary(result)}"))
     return Group(*parts)
 
@@ -77,6 +87,19 @@ def _levels(checks: Sequence[Check]) -> Table:
         limit = quantity(check.limit, check.unit)
         value = quantity(check.value, check.unit)
         table.add_row(f"  {check.level}", f"{value} of {limit}, {held}", sure)
+    return table
+
+
+def _effects(shown: Sequence[Effect]) -> Table:
+    table = _grid()
+    for effect in shown:
+        low, high = sorted((effect.low, effect.high))
+        if effect.relative:
+            text = change(effect.change, low, high)
+        else:
+            text = f"{effect.change:+.3g} [{low:+.3g}, {high:+.3g}]"
+        what = f"{effect.feature} {value_text(effect.value)}"
+        table.add_row(f"  {what}", effect.metric, text)
     return table
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner.advice.choice import Chooser
+from tuner.advice.effects import effects
 from tuner.advice.export import write_result
 from tuner.advice.recommend import MAX_CANDIDATES, observed_points, recommend
 from tuner.advice.result import Result
@@ -171,6 +172,7 @@ def _conclude(
         notes=tuple(_notes(session, advice.default)),
         levels=tuple(level.text for level in levels),
         unmet=advice.unmet,
+        effects=effects(session.space, session.objectives, session.records, spec.seed),
     )
 
 

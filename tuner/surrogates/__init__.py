@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from tuner.surrogates.objective import Objective
 
 if TYPE_CHECKING:
+    from tuner.surrogates._outcome import Outcome
     from tuner.surrogates.feasibility import Feasibility
     from tuner.surrogates.surrogate import Prediction, Surrogate
 
-__all__ = ["Feasibility", "Objective", "Prediction", "Surrogate"]
+__all__ = ["Feasibility", "Objective", "Outcome", "Prediction", "Surrogate"]
 
 _LAZY = {
     "Feasibility": "tuner.surrogates.feasibility",
+    "Outcome": "tuner.surrogates._outcome",
     "Prediction": "tuner.surrogates.surrogate",
     "Surrogate": "tuner.surrogates.surrogate",
 }

@@ -1,0 +1,131 @@
+"""What each choice does to each objective, as the surrogates see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.search import Objective
+from tuner.space import Space, Value
+from tuner.space.contract import INACTIVE
+from tuner.study import Record
+
+if TYPE_CHECKING:
+    from tuner.surrogates import Outcome
+
+Array = npt.NDArray[np.float64]
+
+SAMPLED = 800
+"""Valid configurations over which effects are averaged."""
+LEAST = 8
+"""Of these so many at least must have made a choice, and have made another."""
+FEWEST = 6
+"""Measured configurations without which there is no model to ask."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How much one choice changes an objective, averaged over valid configurations.
+
+    Attributes:
+        feature: the decision.
+        value: the choice.
+        metric: the objective.
+        change: against the average of the other choices: relative (-0.3 is 30 % less) where the
+            objective is modelled on a logarithmic scale, else in the objective's unit.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        relative: whether `change` is relative.
+
+    """
+
+    feature: str
+    value: Value
+    metric: str
+    change: float
+    low: float
+    high: float
+    relative: bool
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves no doubt that there is an effect."""
+        return self.low > 0 or self.high < 0
+
+
+def effects(
+    space: Space, objectives: Sequence[Objective], records: Sequence[Record], seed: int = 0
+) -> tuple[Effect, ...]:
+    """The effects of every choice that varied among the measured configurations.
+
+    A choice's effect is the difference of two averages of the surrogate's mean, over valid
+    configurations that make the choice and over those that make another one. Its interval counts
+    what the surrogate does not know (the joint posterior) and that only some configurations were
+    averaged. It is about the space as a whole: what else such configurations have in common is
+    part of it.
+    """
+    from tuner.surrogates import Surrogate  # loads torch
+
+    complete = [r for r in records if r.state == "complete"]
+    by: dict[bytes, list[tuple[float, ...]]] = {}
+    rows = space.encode([r.configuration for r in complete]) if complete else np.empty((0, 0))
+    for row, record in zip(rows, complete, strict=True):
+        by.setdefault(row.tobytes(), []).append(record.values)
+    if len(by) < FEWEST:
+        return ()
+    codes = np.array([np.frombuffer(key, dtype=np.int32) for key in by])
+    values = np.array([np.mean(group, axis=0) for group in by.values()])
+    surrogate = Surrogate.fit(space, codes, values, None, objectives)
+    grid = np.concatenate([space.sample(SAMPLED, np.random.default_rng(seed)), codes])
+    found: list[Effect] = []
+    for gp, outcome in zip(surrogate.processes, surrogate.outcomes, strict=True):
+        mean, covariance = (t.numpy() for t in gp.joint(gp.distances.places(grid)))
+        for k in gp.distances.columns:
+            parameter = space.parameters[k]
+            for place in sorted(set(codes[:, k].tolist()) - {INACTIVE}):
+                step = _difference(grid[:, k], place, mean, covariance)
+                if step is not None:
+                    value = parameter.values[place]
+                    found.append(_effect(parameter.name, value, outcome, *step))
+    return tuple(found)
+
+
+def _effect(feature: str, value: Value, outcome: Outcome, middle: float, sd: float) -> Effect:
+    """An effect from a step in standardised units, where smaller is better."""
+    sign = outcome.spread * (1.0 if outcome.objective.direction == "min" else -1.0)
+    reach = 1.96 * abs(sign) * sd
+    ends = [sign * middle, sign * middle - reach, sign * middle + reach]
+    relative = outcome.scale == "log"
+    change, low, high = np.expm1(ends).tolist() if relative else ends
+    return Effect(feature, value, outcome.objective.metric, change, low, high, relative)
+
+
+def strongest(found: Sequence[Effect], n: int) -> list[Effect]:
+    """The clear effects, for each feature and metric only the strongest, strongest first."""
+    best: dict[tuple[str, str], Effect] = {}
+    for effect in sorted(found, key=_strength, reverse=True):
+        if effect.clear:
+            best.setdefault((effect.feature, effect.metric), effect)
+    return list(best.values())[:n]
+
+
+def _strength(effect: Effect) -> float:
+    return abs(float(np.log1p(effect.change))) if effect.relative else abs(effect.change)
+
+
+def _difference(
+    column: Array, place: int, mean: Array, covariance: Array
+) -> tuple[float, float] | None:
+    """With the choice less with another one: the difference of averages and its deviation."""
+    chosen, other = column == place, (column != place) & (column != INACTIVE)
+    if chosen.sum() < LEAST or other.sum() < LEAST:
+        return None
+    weights = chosen / chosen.sum() - other / other.sum()
+    drawn = mean[chosen].var() / chosen.sum() + mean[other].var() / other.sum()
+    unknown = max(0.0, float(weights @ covariance @ weights))
+    return float(weights @ mean), math.sqrt(unknown + float(drawn))
