@@ -10,6 +10,20 @@ from typer.testing import CliRunner
 
 from tuner.cli.space import app
 from tuner.errors import UserError
+from tuner.features import (
+    ModelError,
+    Solver,
+    _solver,
+    atomic_sets,
+    compile_model,
+    core,
+    dead,
+    explain,
+    false_optional,
+    nearest,
+    read_uvl,
+    within,
+)
 
 COMMANDS = [
     "check", "count", "core", "dead", "atomic", "commonality", "complete", "explain", "repair",
@@ -29,12 +43,39 @@ FILES = {
     "product": "features\n  A\n    mandatory\n"
     + "".join(f"      Integer x{i} {{min 1, max 90}}\n" for i in range(9))
     + "constraints\n  " + " * ".join(f"x{i}" for i in range(9)) + " < 500\n",
+    "sum": "features\n  A\n    optional\n"
+    + "".join(f"      Integer x{i} {{min 1, max 50}}\n" for i in range(400))
+    + "constraints\n  " + " + ".join(f"x{i}" for i in range(400)) + " < 9000\n",
+    "cardinality": "features\n  A\n    [5..999999999]\n      B\n",
+    "names": f"features\n  A\n    optional\n      {'B' * 100_000}\n"
+    f"constraints\n  {'B' * 99_999} => A\n",
+    "terms": "features\n  A\n    optional\n" + "".join(f"      F{i}\n" for i in range(900))
+    + "constraints\n  " + " | ".join(f"(F{i} & !F{i + 1})" for i in range(899)) + "\n",
 }  # fmt: skip
 
+PIGEONS = 11
+PIGEONHOLES = (
+    "features\n  A\n    mandatory\n"
+    + "".join(
+        f"      P{i}\n        alternative\n"
+        + "".join(f"          P{i}H{j}\n" for j in range(PIGEONS - 1))
+        for i in range(PIGEONS)
+    )
+    + "constraints\n"
+    + "".join(
+        f"  !(P{i}H{j} & P{k}H{j})\n"
+        for j in range(PIGEONS - 1)
+        for i in range(PIGEONS)
+        for k in range(i)
+    )
+)
+"""More pigeons than holes, one to a hole: short to say, and beyond every solver by clauses."""
 
-def asked(command: str, path) -> tuple[object, str]:
+
+def asked(command: str, path, patience: float = 7.0) -> tuple[object, str]:
     """The answer or the sentence of a command; what else is raised is a bug."""
     arguments = [command, str(path), "--json"] + ([str(path)] if command == "diff" else [])
+    arguments += ["--patience", str(patience)]
     result = CliRunner().invoke(app, arguments)
     if result.exception is not None and not isinstance(result.exception, UserError | SystemExit):
         raise result.exception
@@ -48,14 +89,37 @@ def asked(command: str, path) -> tuple[object, str]:
 def test_a_hostile_file_gives_a_sentence(command, name, tmp_path):
     path = tmp_path / f"{name}.uvl"
     path.write_text(FILES[name])
-    answer, sentence = asked(command, path)
-    if name in ("empty", "broken", "nul", "deep", "huge_numbers"):
+    answer, sentence = asked(command, path, patience=0.5)
+    if name in ("empty", "broken", "nul", "deep", "huge_numbers", "names"):
         assert "line " in sentence
         assert "column " in sentence
         assert path.name in sentence
-    elif answer is None:
-        assert len(sentence) > 20
+    if answer is None:
+        assert 20 < len(sentence) < 1000
         assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_no_solver_answers_ends_in_a_sentence(command, tmp_path):
+    path = tmp_path / "pigeonholes.uvl"
+    path.write_text(PIGEONHOLES)
+    answer, sentence = asked(command, path, patience=0.3)
+    if command == "diff":  # what is written can be compared all the same
+        assert answer["kept"] is None
+    else:
+        assert "within 0.3 s" in sentence
+
+
+def test_the_limit_that_ends_first_holds():
+    solver = Solver(read_uvl(PIGEONHOLES))
+    with within(1000), within(0.1), within(None), pytest.raises(ModelError, match=r"within 0\.1 s"):
+        solver.satisfiable()
+    with within(0.1), within(1000), pytest.raises(ModelError, match=r"within 0\.1 s"):
+        explain(solver)
+    with pytest.raises(ModelError, match=r"within 0\.1 s"):
+        compile_model(solver.model, seconds=0.1)
+    with within(0.1), pytest.raises(ModelError, match=r"within 0\.1 s"):
+        nearest(solver, {})
 
 
 def test_a_contradictory_model_is_explained(tmp_path):
@@ -90,6 +154,46 @@ def huge(tmp_path_factory):
 def test_ten_thousand_features_give_an_answer_or_a_sentence(command, huge):
     answer, sentence = asked(command, huge)
     assert answer is not None or "too entangled" in sentence
+
+
+def flat(kind: str, n: int = 10_000) -> str:
+    leaves = "".join(f"      F{i}\n" for i in range(n))
+    return f"features\n  A\n    {kind}\n{leaves}"
+
+
+def questions(solver, monkeypatch) -> int:
+    """How often the solver is asked until all that is always true is known."""
+    number = 0
+    ask = _solver.limited
+
+    def counted(*arguments):
+        nonlocal number
+        number += 1
+        return ask(*arguments)
+
+    monkeypatch.setattr(_solver, "limited", counted)
+    core(solver), dead(solver), false_optional(solver), atomic_sets(solver)
+    monkeypatch.setattr(_solver, "limited", ask)
+    return number
+
+
+@pytest.mark.parametrize("kind", ["optional", "or", "alternative"])
+def test_ten_thousand_alike_features_take_few_questions(kind, monkeypatch):
+    solver = Solver(read_uvl(flat(kind)))
+    assert questions(solver, monkeypatch) < 60
+    assert core(solver) == ("A",)
+    assert dead(solver) == ()
+    assert len(atomic_sets(solver)) == 10_001
+
+
+def test_ten_thousand_features_that_go_together_are_one_set():
+    solver = Solver(read_uvl(flat("mandatory")))
+    assert len(core(solver)) == 10_001
+    assert len(atomic_sets(solver)) == 1
+
+
+def test_ten_thousand_features_with_constraints_take_far_fewer_questions(huge, monkeypatch):
+    assert questions(Solver(read_uvl(huge)), monkeypatch) < 1000
 
 
 def test_answers_are_printed_for_people_and_for_programs(tmp_path):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
 from tuner.features._cnf import DEFINITION, Cnf, Formula, conjunction, disjunction, negation
+from tuner.features._errors import ModelError
 from tuner.features._expression import (
     And,
     AttributeOf,
@@ -32,6 +33,9 @@ from tuner.features._resolve import nested
 from tuner.features._rules import group_text
 from tuner.features._tables import FALSE, TRUE, Diagrams
 from tuner.features._vector import Compiler, Vocabulary
+
+LARGEST_MODEL = 2_000_000
+"""Values of all features together."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,16 @@ class Encoding:
         self._diagrams = Diagrams(Compiler(self.model, Vocabulary()))
         self._of: dict[str, list[int]] = {}  # for each typed feature the class of each value
         self._cached: dict[int, int] = {}  # literals of nodes of diagrams
-        for name in self.model.features:
+        values = 0
+        for name, feature in self.model.features.items():
+            still()
             self.selected[name] = self.cnf.variable()
+            values += len(feature.domain)
+            if values > LARGEST_MODEL:
+                raise ModelError(
+                    f"the features of the model have more than {LARGEST_MODEL} values in all: take"
+                    " larger steps"
+                )
         constraints = list(self.model.all_constraints)
         if self.canonical:
             constraints += inert_rules(self.model)

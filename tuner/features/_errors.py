@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from tuner.errors import UserError
+
+_ENDLESS = re.compile(r"(\S{100})\S{60,}")
 
 
 class UvlError(UserError):
@@ -16,9 +20,13 @@ class UvlError(UserError):
     """
 
     def __init__(self, reason: str, *, source: str, line: int, column: int) -> None:
+        reason = _ENDLESS.sub(r"\1..", reason)
         super().__init__(f"{source}, line {line}, column {column}: {reason}")
         self.source, self.line, self.column, self.reason = source, line, column, reason
 
 
 class ModelError(UserError):
     """A question that a feature model can't answer, and why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_ENDLESS.sub(r"\1..", reason))

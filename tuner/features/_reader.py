@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tuner.errors import UserError
 from tuner.features._cursor import Cursor
-from tuner.features._errors import ModelError
 from tuner.features._expression import rename
 from tuner.features._formula import RawConstraint, constraint
 from tuner.features._lexer import Source, tokenize
@@ -47,9 +47,9 @@ def _load(path: Path) -> Source:
     try:
         return Source(path.read_bytes().decode("utf-8-sig"), str(path))
     except OSError as error:
-        raise ModelError(f"can't read '{path}': {error.strerror or error}") from None
+        raise UserError(f"can't read '{path}': {error.strerror or error}") from None
     except (UnicodeDecodeError, ValueError) as error:
-        raise ModelError(f"'{path}' is no UVL file: it is not UTF-8 text ({error})") from None
+        raise UserError(f"'{path}' is no UVL file: it is not UTF-8 text ({error})") from None
 
 
 def _lone_constraint(source: Source, resolver: Resolver) -> Constraint:

@@ -18,6 +18,9 @@ CHANGE = 1000
 """Cost of a feature selected or not against the wish, or of another value; a value further away
 costs up to a tenth more."""
 
+SHOWN = 20
+"""Causes that an error names."""
+
 
 def default_configuration(model: FeatureModel) -> dict[str, Value]:
     """What the defaults of the model say, valid or not."""
@@ -80,8 +83,10 @@ def nearest(
 
     fixed = solver.literals(given or {})
     if not solver.solve(fixed):
-        causes = "; ".join(f"`{cause.text}`" for cause in explain(solver, given))
-        raise ModelError(f"no valid configuration has these choices, because of {causes}")
+        causes = [f"`{cause.text}`" for cause in explain(solver, given)]
+        rest = [f"and {len(causes) - SHOWN} more"] if len(causes) > SHOWN else []
+        named = "; ".join([*causes[:SHOWN], *rest])
+        raise ModelError(f"no valid configuration has these choices, because of {named}")
     wcnf = WCNF()
     wcnf.extend([list(clause) for clause in solver.clauses])
     wcnf.extend([[switch] for switch in solver.switches])

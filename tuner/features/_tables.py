@@ -39,6 +39,9 @@ LARGEST_TABLE = 1_000_000
 LARGEST_SUM = 20_000_000
 """Partial sums, each with each value that is added to it, that are followed in one comparison."""
 
+LARGEST_DIAGRAMS = 1_000_000
+"""Nodes of all diagrams of a model."""
+
 FALSE, TRUE = 0, 1
 Ids = npt.NDArray[np.int64]
 
@@ -65,6 +68,12 @@ class Diagrams:
             return children[0]
         key = (feature, children)
         if key not in self._known:
+            if len(self.nodes) >= LARGEST_DIAGRAMS:
+                raise ModelError(
+                    "comparisons and cardinalities of the model tie so many features together"
+                    f" that their diagrams have more than {LARGEST_DIAGRAMS} nodes: give them fewer"
+                    " features or fewer values"
+                )
             self._known[key] = len(self.nodes)
             self.nodes.append(key)
         return self._known[key]
@@ -83,6 +92,7 @@ class Diagrams:
         n = len(features)
         level = [TRUE if lower <= i <= upper else FALSE for i in range(n + 1)]
         for name in reversed(features):
+            still()
             branches = 2 if not self.model.features[name].typed else self._branches(name)
             level = [
                 self.node(name, (*([level[i + 1]] * (branches - 1)), level[i]))
