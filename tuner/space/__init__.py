@@ -1,5 +1,6 @@
 """From a feature model to a search space: parameters, validity, canonical form, codes."""
 
+from tuner.space.checkpoint import checkpoint_pins
 from tuner.space.combine import combine
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
@@ -22,6 +23,7 @@ __all__ = [
     "Table",
     "TableSpace",
     "Value",
+    "checkpoint_pins",
     "combine",
     "environment_domains",
     "environment_pins",

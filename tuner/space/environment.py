@@ -23,14 +23,17 @@ _PACKAGES = {
 def environment_pins(model: FeatureModel) -> dict[str, Value]:
     """Pins for what this machine fixes: processors, accelerator, packages, engine version.
 
-    Only features that the model has are pinned: `cpus`, `gpus`, `accelerator`, the packages by
-    the names that the shipped models give them, and to False every feature whose attributes
-    `since` and `until` leave out the installed version of the engine.
+    Only features that the model has are pinned: `cpus`, `gpus`, `accelerator`, the packages and
+    the kinds of GPUs by the names that the shipped models give them, and to False every feature
+    whose attributes `since` and `until` leave out the installed version of the engine.
     """
     probes: dict[str, Callable[[], Value]] = {
         "cpus": lambda: _at_most(usable_cpus(), _domain(model, "cpus")),
         "gpus": lambda: _at_most(_gpus(), _domain(model, "gpus")),
         "accelerator": lambda: _gpus() > 0,
+        "fp8_hardware": lambda: _capability() >= (8, 9),
+        "flash_attention_3_hardware": lambda: (8, 0) <= _capability() < (10, 0),
+        "tensorrt_hardware": lambda: _capability() >= (9, 0),
     }
     for feature, package in _PACKAGES.items():
         probes[feature] = partial(_installed, package)
@@ -81,6 +84,14 @@ def _gpus() -> int:
     import torch
 
     return int(torch.cuda.device_count())
+
+
+def _capability() -> tuple[int, int]:
+    """The least compute capability of the GPUs; (0, 0) where there is none."""
+    import torch
+
+    each = [torch.cuda.get_device_capability(i) for i in range(_gpus())]
+    return min(each, default=(0, 0)) if torch.version.cuda else (0, 0)
 
 
 def _installed(package: str) -> bool:
