@@ -11,7 +11,7 @@ import math
 import random
 
 from tuner.features import FeatureModel
-from tuner.features import _expression as ast
+from tuner.features import expression as ast
 
 TEXTS = ("a", "bb", "ccc")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from tuner.features._compiled import compile_model
 from tuner.features._errors import ModelError
-from tuner.features._expression import And, Expression, Implies, Not, Or, Selected
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
+from tuner.features.expression import And, Expression, Implies, Not, Or, Selected
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,14 @@ from graphlib import TopologicalSorter
 
 from tuner.features._cnf import DEFINITION, Cnf, Formula, conjunction, disjunction, negation
 from tuner.features._errors import ModelError
-from tuner.features._expression import (
+from tuner.features._inert import inert_rules
+from tuner.features._model import Constraint, Feature, FeatureModel, Group
+from tuner.features._patience import still
+from tuner.features._resolve import nested
+from tuner.features._rules import group_text
+from tuner.features._tables import FALSE, TRUE, Diagrams
+from tuner.features._vector import Compiler, Vocabulary
+from tuner.features.expression import (
     And,
     AttributeOf,
     Compare,
@@ -26,13 +33,6 @@ from tuner.features._expression import (
     Selected,
     walk,
 )
-from tuner.features._inert import inert_rules
-from tuner.features._model import Constraint, Feature, FeatureModel, Group
-from tuner.features._patience import still
-from tuner.features._resolve import nested
-from tuner.features._rules import group_text
-from tuner.features._tables import FALSE, TRUE, Diagrams
-from tuner.features._vector import Compiler, Vocabulary
 
 LARGEST_MODEL = 2_000_000
 """Values of all features together."""

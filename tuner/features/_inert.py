@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuner.features._expression import (
+from tuner.features._model import Constraint, Feature, FeatureModel, Group
+from tuner.features._rows import position
+from tuner.features.expression import (
     And,
     Compare,
     Constant,
@@ -25,8 +27,6 @@ from tuner.features._expression import (
     Selected,
     ValueOf,
 )
-from tuner.features._model import Constraint, Feature, FeatureModel, Group
-from tuner.features._rows import position
 
 
 def default_children(parent: Feature, group: Group) -> tuple[Feature, ...]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from tuner.features._domain import number
 from tuner.features._errors import ModelError
-from tuner.features._expression import (
+from tuner.features._model import Constraint, Feature, FeatureModel
+from tuner.features._rows import position
+from tuner.features.expression import (
     And,
     Compare,
     Expression,
@@ -21,8 +23,6 @@ from tuner.features._expression import (
     children,
     walk,
 )
-from tuner.features._model import Constraint, Feature, FeatureModel
-from tuner.features._rows import position
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from tuner.features._domain import domain_of
-from tuner.features._expression import Expression
+from tuner.features.expression import Expression
 
 Value = bool | int | float | str
 """What a feature can be set to: a Boolean one to True, a typed one to a number or a text."""

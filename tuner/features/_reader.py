@@ -9,12 +9,12 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.features._cursor import Cursor
-from tuner.features._expression import rename
 from tuner.features._formula import RawConstraint, constraint
 from tuner.features._lexer import Source, tokenize
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
 from tuner.features._resolve import Resolver
 from tuner.features._syntax import RawFeature, RawModel, parse
+from tuner.features.expression import rename
 
 DEEPEST_IMPORT = 20
 """Models that import one another in a row."""

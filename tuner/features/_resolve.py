@@ -9,7 +9,10 @@ from typing import Literal
 
 from tuner.features._domain import number
 from tuner.features._errors import UvlError
-from tuner.features._expression import (
+from tuner.features._formula import COMPARISONS, Raw
+from tuner.features._lexer import Source
+from tuner.features._model import Attribute, Feature
+from tuner.features.expression import (
     Aggregate,
     And,
     Arithmetic,
@@ -26,9 +29,6 @@ from tuner.features._expression import (
     Term,
     ValueOf,
 )
-from tuner.features._formula import COMPARISONS, Raw
-from tuner.features._lexer import Source
-from tuner.features._model import Attribute, Feature
 
 Kind = Literal["number", "text"]
 

@@ -58,6 +58,7 @@ class Solver:
             self.variables += 1
             self.switches.append(self.variables)
         self.clauses = list(self._clauses())
+        self._facts: dict[int, bool] = {}  # literals, and whether they hold in every solution
 
     def _clauses(self) -> Iterator[tuple[int, ...]]:
         cnf = self.encoding.cnf
@@ -163,9 +164,12 @@ class Solver:
 
     def backbone(self, literals: Iterable[int], given: Given | None = None) -> set[int]:
         """Those of these literals that hold in every solution (with these choices)."""
-        asked = sorted(set(literals))
-        holds = self.entailed([(x, x) for x in asked], given)
-        return {x for x, always in zip(asked, holds.tolist(), strict=True) if always}
+        facts = {} if given else self._facts
+        asked = set(literals)
+        if unknown := sorted(asked - facts.keys()):
+            holds = self.entailed([(x, x) for x in unknown], given)
+            facts.update(zip(unknown, holds.tolist(), strict=True))
+        return {x for x in asked if facts[x]}
 
     def entailed(
         self,

@@ -12,13 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 
 import numpy as np
 import numpy.typing as npt
 
 from tuner.features._errors import ModelError
-from tuner.features._expression import (
+from tuner.features._model import FeatureModel
+from tuner.features._patience import still
+from tuner.features._vector import COMPARE, Columns, Compiler, Floats
+from tuner.features.expression import (
     TOLERANCE,
     Aggregate,
     Arithmetic,
@@ -29,9 +33,6 @@ from tuner.features._expression import (
     ValueOf,
     walk,
 )
-from tuner.features._model import FeatureModel
-from tuner.features._patience import still
-from tuner.features._vector import COMPARE, Columns, Compiler, Floats
 
 LARGEST_TABLE = 1_000_000
 """Combinations of values that are tabulated at once."""
@@ -108,7 +109,12 @@ class Diagrams:
                 found.add(node.feature)
             elif isinstance(node, Aggregate):
                 found.update(self.compiler.members(node))
-        return [name for name in self.model.features if name in found]
+        return sorted(found, key=self._order.__getitem__)
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        """The place of each feature in the model."""
+        return {name: i for i, name in enumerate(self.model.features)}
 
     def _branches(self, name: str) -> int:
         feature = self.model.features[name]
@@ -179,19 +185,20 @@ class Diagrams:
         self, terms: list[tuple[float, Term]]
     ) -> list[tuple[list[str], list[tuple[float, Term]]]]:
         """Terms put together where they share features, and the features of each block."""
-        blocks: list[tuple[set[str], list[tuple[float, Term]]]] = []
-        for factor, term in terms:
+        blocks: dict[int, tuple[set[str], list[tuple[float, Term]]]] = {}
+        block_of: dict[str, int] = {}
+        for i, (factor, term) in enumerate(terms):
             names = set(self._features(term))
-            together, members = names, [(factor, term)]
-            apart = []
-            for block in blocks:
-                if block[0] & names:
-                    together, members = together | block[0], block[1] + members
-                else:
-                    apart.append(block)
-            blocks = [*apart, (together, members)]
-        order = list(self.model.features)
-        return [(sorted(names, key=order.index), members) for names, members in blocks]
+            members = [(factor, term)]
+            for other in sorted({block_of[name] for name in names if name in block_of}):
+                joined = blocks.pop(other)
+                names, members = names | joined[0], joined[1] + members
+            blocks[i] = (names, members)
+            block_of.update(dict.fromkeys(names, i))
+        return [
+            (sorted(names, key=self._order.__getitem__), members)
+            for names, members in blocks.values()
+        ]
 
     def _too_large(self, what: str, features: Sequence[str]) -> ModelError:
         short = what if len(what) <= 80 else what[:77] + ".."

@@ -19,7 +19,9 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from tuner.features._expression import (
+from tuner.features._model import Feature, FeatureModel, Value
+from tuner.features._resolve import nested
+from tuner.features.expression import (
     TOLERANCE,
     Aggregate,
     And,
@@ -38,8 +40,6 @@ from tuner.features._expression import (
     ValueOf,
     children,
 )
-from tuner.features._model import Feature, FeatureModel, Value
-from tuner.features._resolve import nested
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

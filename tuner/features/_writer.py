@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tuner.features._errors import ModelError
-from tuner.features._expression import (
+from tuner.features._model import Attribute, Constraint, Feature, FeatureModel, Group
+from tuner.features._syntax import KEYWORDS
+from tuner.features.expression import (
     Aggregate,
     And,
     Arithmetic,
@@ -23,8 +25,6 @@ from tuner.features._expression import (
     ValueOf,
     rename,
 )
-from tuner.features._model import Attribute, Constraint, Feature, FeatureModel, Group
-from tuner.features._syntax import KEYWORDS
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _STRENGTH = {Iff: 1, Implies: 2, Or: 3, And: 4, Not: 5, Compare: 6}

@@ -9,7 +9,7 @@ import numpy as np
 
 from tuner.errors import UserError
 from tuner.features import Constraint, Feature, FeatureModel
-from tuner.features import _expression as ast
+from tuner.features import expression as ast
 from tuner.space._elimination import Factor, Network, Table, TooEntangled
 from tuner.space._layout import Condition, Decision, Layout, Where, below, reduced
 from tuner.space._tables import Grid, tabulate

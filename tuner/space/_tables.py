@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tuner.features import Columns, Compiler, FeatureModel, Vocabulary
-from tuner.features import _expression as ast
+from tuner.features import expression as ast
 from tuner.space._elimination import LARGEST_TABLE, Factor, Table, TooEntangled
 from tuner.space._layout import Condition, Layout, Where
 
