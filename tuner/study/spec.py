@@ -92,6 +92,8 @@ class StudySpec(BaseModel):
             raise ValueError("no models: name one, a folder or a hub id")
         if self.command is not None and self.space is None:
             raise ValueError("a command needs a space: the path of its feature model")
+        if self.command is not None and self.gpu_control:
+            raise ValueError("gpu_control does not go with a command, which sets what it likes")
         if self.command is None and self.task is None and self.workload is None:
             raise ValueError("there is nothing to ask: name a task or a workload")
         return self
