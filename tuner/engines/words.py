@@ -20,10 +20,11 @@ _REFUSAL = re.compile(
     r"invalid argument|requires flash_attn|BadParameter"
 )
 _TELLING = re.compile(r"\b[Ee]rror\b|[A-Za-z.]*(Error|Exception)\b|\bfailed\b|\berror:")
-_NOISE = re.compile(r'^\s*(File "|\^+|~+|\||\+-|Traceback |\.\.\. )|\d+%\||^[\s╭╰─╮╯│]*$')
+_PLACE = re.compile(r'File ".*", line \d+')
+_NOISE = re.compile(r"^\s*(\^+|~+|\||\+-|Traceback |\.\.\. )|\d+%\||^[\s╭╰─╮╯│]*$")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ADDRESS = re.compile(r"address already in use|Errno 98|couldn't bind", re.IGNORECASE)
-_LAST_LINES = 6
+_LAST_LINES = 5
 
 
 def cause_of(log: str, status: int | None, *, served: bool) -> Cause:
@@ -52,18 +53,35 @@ def address_in_use(log: str) -> bool:
 
 
 def last_words(log: str) -> str:
-    """The line that tells the cause best, and the last ones; without tracebacks and progress."""
-    lines = [line.strip(" │\r\t") for line in _COLOURS.sub("", log).splitlines()]
-    lines = [line for line in lines if line and not _NOISE.search(line)]
+    """The line that tells the cause best, then the last ones; no tracebacks and progress bars."""
+    lines = _spoken(log)
     if not lines:
         return "it wrote nothing"
-    telling = None
-    for pattern in (_MEMORY, _REFUSAL, _TELLING):
-        found = [line for line in lines if pattern.search(line)]
-        if found:
-            telling = found[-1]
-            break
-    tail = lines[-_LAST_LINES:]
-    if telling is not None and telling not in tail:
-        tail = [telling, "...", *tail]
-    return shorten("\n".join(tail))
+    telling = next(
+        (
+            line
+            for pattern in (_MEMORY, _REFUSAL, _TELLING)
+            for line in reversed(lines)
+            if pattern.search(line)
+        ),
+        None,
+    )
+    last = lines[-_LAST_LINES:]
+    if telling is None:
+        return shorten("\n".join(last))
+    return shorten("\n".join([telling, *(line for line in last if line != telling)]))
+
+
+def _spoken(log: str) -> list[str]:
+    """Lines that say something, without those of tracebacks."""
+    lines = []
+    quoted = False  # the line after the place in a traceback is the source there
+    for line in _COLOURS.sub("", log).splitlines():
+        words = line.strip(" │\r\t")
+        if _PLACE.search(line):
+            quoted = True
+            continue
+        if words and not _NOISE.search(line) and not (quoted and "    " in line):
+            lines.append(words)
+        quoted = False
+    return lines
