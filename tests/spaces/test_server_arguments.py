@@ -50,6 +50,15 @@ def words(launch, arguments):
     return line[len(command) :]
 
 
+def differences(told, unasked, *, but=("model",)):
+    """What of the space's default the engine would do otherwise unasked; None is its own choice."""
+    return {
+        name: (value, unasked[name])
+        for name, value in told.items()
+        if name not in but and "." not in name and unasked[name] not in (value, None)
+    }
+
+
 @pytest.mark.parametrize("name", RICH)
 def test_the_installed_engine_knows_every_argument(name):
     unknown = unknown_arguments(load_model(name))
@@ -62,7 +71,10 @@ def test_transformers_serve_reads_every_sample():
     from transformers.cli.transformers import app
 
     serve = app.commands["serve"]
-    for arguments in samples("transformers_serve"):
+    drawn = samples("transformers_serve")
+    unasked = serve.make_context("serve", ["model"]).params
+    assert not differences(drawn[0].load, unasked)
+    for arguments in drawn:
         context = serve.make_context("serve", words("transformers", arguments))
         for name, value in arguments.load.items():
             if name != "model" and not name.startswith("no_"):
@@ -91,7 +103,9 @@ def test_sglang_reads_every_sample():
     server_args = pytest.importorskip("sglang.srt.server_args", exc_type=ImportError)
     parser = argparse.ArgumentParser()
     server_args.ServerArgs.add_cli_args(parser)
-    for arguments in samples("sglang"):
+    drawn = samples("sglang")
+    assert not differences(drawn[0].load, vars(parser.parse_args(["--model-path", "model"])))
+    for arguments in drawn:
         read = vars(parser.parse_args(["--model-path", *words("sglang", arguments)]))
         for name, value in arguments.load.items():
             if name not in ("model", "draft_model"):
@@ -106,7 +120,9 @@ def test_vllm_reads_every_sample():
         parser = cli_args.make_arg_parser(FlexibleArgumentParser())
     except RuntimeError as error:
         pytest.skip(f"vLLM reads no arguments without a device: {error}")
-    for arguments in samples("vllm"):
+    drawn = samples("vllm")
+    assert not differences(drawn[0].load, vars(parser.parse_args(["model"])))
+    for arguments in drawn:
         read = vars(parser.parse_args(words("vllm", arguments)))
         for name, value in arguments.load.items():
             if name != "model" and "." not in name:
