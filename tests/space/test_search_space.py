@@ -78,11 +78,41 @@ class TestAcceleratedTransformers(SpaceContract):
 
 
 class TestVllm(SpaceContract):
+    consequences = 1  # without graphs there is nothing to record finely
+
     @pytest.fixture(scope="class")
     @classmethod
     def space(cls):
         pins = {"gpus": 8, "fp8_hardware": True, "mixture_of_experts": True}
         return load_space("vllm", pins=pins)
+
+
+class TestTransformersServe(SpaceContract):
+    consequences = 4  # continuous batching does without what single requests have
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        return load_space("transformers_serve", pins={"accelerator": True})
+
+
+class TestSglang(SpaceContract):
+    consequences = 4  # plain attention is never recorded, in four ways
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        pins = {"gpus": 4, "fp8_hardware": True, "draft_model_available": True}
+        return load_space("sglang", pins=pins)
+
+
+class TestLlamaCpp(SpaceContract):
+    consequences = 1  # one slot waits for no other
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def space(cls):
+        return load_space("llama_cpp", pins={"cpus": 16})
 
 
 @pytest.fixture(scope="module")
