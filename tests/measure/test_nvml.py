@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import os
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -110,6 +112,30 @@ def test_power_is_summed_where_there_is_no_counter(driver, instant):
     reading = meter_for(0.3, meter)
     assert reading.joules == pytest.approx(300 * reading.seconds, rel=1e-6)
     assert 0 < reading.quantisation_rel <= 1
+
+
+def test_how_often_power_is_new_is_found_at_the_start(driver):
+    driver.board(counter=NOT_SUPPORTED)
+    over = threading.Event()
+
+    def move():
+        for i in itertools.count():
+            driver.board(watts=300.0 + i)
+            if over.wait(0.04):
+                return
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        update_s = open_meter().parameters["update_s"]
+    finally:
+        over.set()
+        thread.join()
+    assert 0.01 <= update_s < 0.1
+    driver.board(watts=300.0)
+    assert open_meter().parameters["update_s"] == 0.1  # it stands still, so nobody knows
+    driver.board(instant=NOT_SUPPORTED)
+    assert open_meter().parameters["update_s"] == 1.0
 
 
 def test_power_is_summed_where_the_counter_stands_still(driver):

@@ -127,6 +127,17 @@ def test_requests_that_all_fail_are_a_failure():
     assert "requests failed: HTTP 503: overloaded" in measurement.failure.message
 
 
+def test_requests_that_get_lost_are_wrong_output():
+    class Loses(Server):
+        def run(self, requests, *, seed, seconds=None):
+            completions = super().run(requests, seed=seed, seconds=seconds)
+            return completions if seconds is not None else completions[:-1]
+
+    measurement = measure(Loses(), arguments(), task(10), QUICK)
+    assert measurement.failure.cause == "wrong_output"
+    assert measurement.failure.message == "9 of 10 requests came back"
+
+
 def test_ungraded_work_has_no_accuracy():
     work = Ungraded(tuple(Request(f"p{i}") for i in range(10)))
     measurement = measure(Server(), arguments(), work, QUICK)

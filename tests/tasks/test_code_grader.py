@@ -53,7 +53,7 @@ def test_the_completion_goes_where_the_tests_want_it():
     ],
 )
 def test_what_runs_away_is_ended_and_has_not_passed(monkeypatch, runaway):
-    monkeypatch.setattr(code_grader, "WALL_S", 3.0)
+    monkeypatch.setattr(code_grader, "WALL_S", 1.5)
     began = time.monotonic()
     assert code_grader.passes_tests(ADD + runaway, TESTS) == 0
     assert time.monotonic() - began < 15

@@ -72,7 +72,7 @@ def run_pass(
         grade: in place of the work's own grading.
 
     Raises:
-        EngineFailure: also where every single request failed.
+        EngineFailure: also where requests got lost, or every single one failed.
     """
     chosen = work.select(indices)
     cpu_before = cpu_seconds(engine.pids)
@@ -82,8 +82,11 @@ def run_pass(
     finally:
         reading = meter.stop()
     cpu_s = cpu_seconds(engine.pids) - cpu_before
+    if not answers or (seconds is None and len(answers) != len(indices)):
+        words = f"{len(answers)} of {len(indices)} requests came back"
+        raise EngineFailure("wrong_output", words)
     errors = tuple(answer.error for answer in answers if answer.error is not None)
-    if answers and len(errors) == len(answers):
+    if len(errors) == len(answers):
         raise EngineFailure("crash", f"all {len(errors)} requests failed: {most_frequent(errors)}")
     answered = [i for i, answer in zip(indices, answers, strict=False) if answer.error is None]
     completions = tuple(answer for answer in answers if answer.error is None)

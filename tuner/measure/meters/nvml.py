@@ -27,6 +27,7 @@ from tuner.measure.meters.nvml_gpus import (
     leave,
     mean_watts,
     power_limits,
+    power_update_s,
     probe,
 )
 from tuner.measure.meters.nvml_state import StateWatch
@@ -34,6 +35,12 @@ from tuner.measure.meters.reading import MeterStatus, Reading
 
 _SAMPLE_S = 0.05
 """Between two samples of power; NVML answers worse when asked more often."""
+
+_UPDATE_S = 0.1
+"""Of the present power, where it moves too little to tell."""
+
+_MEAN_OVER_S = 1.0
+"""What the power is averaged over on boards that do not tell the present one."""
 
 
 class NvmlCounterMeter:
@@ -127,7 +134,9 @@ class NvmlPowerMeter:
         self._gpus = gpus
         self.scope = ", ".join(f"gpu:{gpu.uuid}" for gpu in gpus)
         self._instant = all(instant_watts(gpu) is not None for gpu in gpus)
-        self._update_s = 0.1 if self._instant else 1.0
+        self._update_s = _MEAN_OVER_S
+        if self._instant:
+            self._update_s = max(power_update_s(gpu) or _UPDATE_S for gpu in gpus)
         self.parameters: Mapping[str, float] = {
             "update_s": self._update_s,
             "sample_s": _SAMPLE_S,

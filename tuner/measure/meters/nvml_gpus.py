@@ -6,11 +6,13 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 POLL_S = 0.001
+POWER_POLL_S = 0.01
+"""Power is asked for less often: some boards answer 0 otherwise."""
 LONGEST_TICK_S = 0.5
 """A counter that takes longer to move counts as standing still."""
 
@@ -98,7 +100,7 @@ def probe(handle: Any, uuid: str) -> Gpu:
     name = pynvml.nvmlDeviceGetName(handle)
     gpu = Gpu(handle, uuid, name, None)
     try:
-        return Gpu(handle, uuid, name, _tick_of(gpu))
+        return Gpu(handle, uuid, name, _shortest_gap(lambda: counter_mj(gpu), POLL_S))
     except pynvml.NVMLError:
         return gpu
 
@@ -110,16 +112,21 @@ def _mig_error(what: str) -> NoMeterError:
     )
 
 
-def _tick_of(gpu: Gpu) -> float | None:
-    """Shortest time between two moves of the counter; None where it stands still."""
+def power_update_s(gpu: Gpu) -> float | None:
+    """Shortest time between two values of the present power; None where it hardly moves."""
+    return _shortest_gap(lambda: instant_watts(gpu), POWER_POLL_S)
+
+
+def _shortest_gap(read: Callable[[], float | None], poll_s: float) -> float | None:
+    """Shortest time between moves of a value; None where two are not seen in half a second."""
     moves: list[float] = []
-    began, before = time.perf_counter(), counter_mj(gpu)
+    began, before = time.perf_counter(), read()
     while (now := time.perf_counter()) - began < LONGEST_TICK_S and len(moves) < 4:
-        value = counter_mj(gpu)
+        value = read()
         if value != before:
             moves.append(now)
             before = value
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
     gaps = [after - before for before, after in itertools.pairwise(moves)]
     return min(gaps) if gaps else None
 
