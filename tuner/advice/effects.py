@@ -72,15 +72,16 @@ def effects(
     from tuner.surrogates import Surrogate  # loads torch
 
     complete = [r for r in records if r.state == "complete"]
-    by: dict[bytes, list[tuple[float, ...]]] = {}
+    by: dict[bytes, list[Record]] = {}
     rows = space.encode([r.configuration for r in complete]) if complete else np.empty((0, 0))
     for row, record in zip(rows, complete, strict=True):
-        by.setdefault(row.tobytes(), []).append(record.values)
+        by.setdefault(row.tobytes(), []).append(record)
     if len(by) < FEWEST:
         return ()
     codes = np.array([np.frombuffer(key, dtype=np.int32) for key in by])
-    values = np.array([np.mean(group, axis=0) for group in by.values()])
-    surrogate = Surrogate.fit(space, codes, values, None, objectives)
+    values = np.array([np.mean([r.values for r in group], axis=0) for group in by.values()])
+    sems = np.array([_sems(group[0], objectives) for group in by.values()])
+    surrogate = Surrogate.fit(space, codes, values, sems, objectives)
     grid = np.concatenate([space.sample(SAMPLED, np.random.default_rng(seed)), codes])
     found: list[Effect] = []
     for gp, outcome in zip(surrogate.processes, surrogate.outcomes, strict=True):
@@ -93,6 +94,13 @@ def effects(
                     value = parameter.values[place]
                     found.append(_effect(parameter.name, value, outcome, *step))
     return tuple(found)
+
+
+def _sems(record: Record, objectives: Sequence[Objective]) -> list[float]:
+    """Standard errors of the objectives; NaN where unknown."""
+    metrics = record.measurement.metrics if record.measurement else {}
+    found = [metrics[o.metric].sem if o.metric in metrics else None for o in objectives]
+    return [math.nan if sem is None else sem for sem in found]
 
 
 def _effect(feature: str, value: Value, outcome: Outcome, middle: float, sd: float) -> Effect:

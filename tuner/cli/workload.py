@@ -67,3 +67,48 @@ def show(
     view(summary, Console())
     if plot is not None:
         print(f"\nDrawn into {plot}.")
+
+
+@app.command()
+def energy(
+    what: Annotated[
+        str, typer.Argument(metavar="TRACE", help="A trace (.csv), or a distribution.")
+    ],
+    model: Annotated[str, typer.Option(help="A built-in model, a folder, or a hub id.")],
+    n: Annotated[int | None, typer.Option("-n", help="How many requests.")] = None,
+    scale: Annotated[float, typer.Option(help="Divide token lengths by this.")] = 1,
+    batch: Annotated[int, typer.Option(help="Requests answered together.", min=1)] = 4,
+    rounds: Annotated[
+        int, typer.Option(help="Times that every bin is measured, with other requests.", min=2)
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="Of the requests and their order.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+) -> None:
+    """Measure a few requests of each bin, and add up the energy of the whole workload."""
+    from rich.console import Console
+
+    from tuner.models.context import context_of
+    from tuner.run.workload_energy import measure_workload
+    from tuner.workloads import Grid, read_lengths
+    from tuner.workloads.view import show_energy
+
+    trace, grid = read_lengths(what, n=n, seed=seed, scale=scale), Grid().scaled(scale)
+    longest = context_of(model)
+    trace, shortened = (trace, 0) if longest is None else trace.fitted(longest)
+    console = Console(stderr=as_json)
+    with console.status("loading") as status:
+        measured = measure_workload(
+            trace,
+            model,
+            grid=grid,
+            batch=batch,
+            rounds=rounds,
+            seed=seed,
+            on_progress=status.update,
+        )
+    if as_json:
+        print(json.dumps(measured.to_dict() | {"shortened": shortened}, allow_nan=False))
+        return
+    show_energy(trace.name, measured.whole, measured.scope, console)
+    if shortened:
+        print(f"{shortened} requests were shortened to the {longest} tokens that {model} takes.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.errors import UserError
-from tuner.models import is_builtin, model_path
+from tuner.models.context import context_of
 from tuner.models.counting import token_counter
 from tuner.study import StudySpec
 from tuner.tasks import Task, builtin_task, read_task
@@ -60,17 +60,6 @@ def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
         seed=spec.seed,
         scale=spec.scale,
         rate=spec.rate,
-        context=_context(known) if known else None,
+        context=context_of(known) if known else None,
     )
     return Asking(work, task)
-
-
-def _context(model: str) -> int | None:
-    """How many tokens a model takes, prompt and answer together; None where it does not say."""
-    from transformers import AutoConfig
-
-    place = str(model_path(model)) if is_builtin(model) else model
-    config = AutoConfig.from_pretrained(place).to_dict()
-    text = config.get("text_config") or config
-    found = text.get("max_position_embeddings")
-    return int(found) if found else None

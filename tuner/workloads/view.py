@@ -9,11 +9,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tuner.workloads.energy import WorkloadEnergy
 from tuner.workloads.summary import Lengths, Summary
 from tuner.workloads.words import about, clock, per_cent
 
 SHADES = ((24, 48, 66), (19, 92, 104), (31, 142, 137), (120, 196, 132), (250, 226, 110))
 """Colours of rising shares; each is legible on light and on dark terminals."""
+
+SHOWN = 8
+"""Bins whose energy is shown, the dearest first."""
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 TEAL = "#2a9d9a"
@@ -33,6 +37,37 @@ def show(summary: Summary, console: Console) -> None:
     if summary.clamped:
         parts += ["", f"{summary.clamped} requests are longer than the last bin, and count there."]
     console.print(Group(*parts), highlight=False)
+
+
+def show_energy(name: str, whole: WorkloadEnergy, scope: str, console: Console) -> None:
+    """Print what a workload takes, and which bins take most of it."""
+    said = "estimated" if whole.source == "estimated" else whole.source
+    interval = "" if whole.low is None else f" [{whole.low:.4g}, {whole.high:.4g}]"
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for title in ("up to input", "output", "joules", "share %", ""):
+        table.add_column(title, justify="left" if not title else "right")
+    dearest = sorted(whole.parts.items(), key=lambda part: -part[1])
+    for (input_tokens, output_tokens), joules in dearest[:SHOWN]:
+        share = joules / whole.joules
+        bar = Text(_bar(share / (dearest[0][1] / whole.joules)), TEAL)
+        cells = f"{input_tokens}", f"{output_tokens}", f"{joules:.3g}", per_cent(share)
+        table.add_row(*cells, bar)
+    left = f"and {len(dearest) - SHOWN} more bins" if len(dearest) > SHOWN else ""
+    console.print(
+        Group(
+            Text(name, style="bold"),
+            f"{whole.joules:.4g} J{interval} for {whole.requests:,} requests, "
+            f"{whole.joules_per_request:.3g} J each ({said}: {scope})",
+            "",
+            table,
+            left,
+        ),
+        highlight=False,
+    )
+
+
+def _bar(share: float, width: int = 24) -> str:
+    return "█" * round(share * width)
 
 
 def _percentiles(summary: Summary) -> Table:
