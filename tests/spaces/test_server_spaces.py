@@ -36,6 +36,9 @@ RULES = {
         ("cb_num_blocks => cb_num_blocks * cb_block_size >= longest_request",
          {"longest_request": 1024}, {"cb_num_blocks": 16, "cb_block_size": 32},
          {"cb_num_blocks": 16, "cb_block_size": 64}),
+        ("cb_num_blocks => cb_num_blocks * cb_block_size <= 64 * longest_request",
+         {"longest_request": 256}, {"cb_num_blocks": 64, "cb_block_size": 512},
+         {"cb_num_blocks": 64, "cb_block_size": 256}),
         ("ContinuousBatching & !accelerator => cb_num_blocks",
          {}, {**CB, "cache_size": "CacheUnasked"}, {**CB, "cb_num_blocks": 32}),
         ("cb_num_blocks & !accelerator => cb_max_batch_tokens * (cb_max_batch_tokens + "
