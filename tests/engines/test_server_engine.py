@@ -204,7 +204,7 @@ def test_several_tokens_in_a_piece_are_told(attached):
     assert [len(c.gaps_s) for c in completions] == [0, 0, 11]
     assert [c.ttft_s is None for c in completions] == [False, True, False]
     assert [c.last_token_s is None for c in completions] == [False, True, False]
-    assert "2 of 3 answers came with several tokens" in attached.settings["warnings"][0]
+    assert "2 of 3 answers came in fewer pieces than tokens" in attached.settings["warnings"][0]
 
 
 def test_comments_that_keep_a_connection_alive_are_no_pieces(attached):

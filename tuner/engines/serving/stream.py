@@ -44,7 +44,7 @@ class Outcome:
     Attributes:
         completion: with its error where there was one.
         cause: of the error, in the terms of failures.
-        bundled: whether pieces held several tokens each.
+        bundled: whether there were fewer pieces than tokens, so that gaps are none of tokens.
         counted: whether the tokens were counted here, since the server does not tell them.
 
     """
