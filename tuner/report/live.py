@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tuner.report.text import differences, duration, number
 from tuner.study import (
     Event,
+    Noticed,
     Observer,
     Phase,
     SearchEnded,
@@ -64,6 +65,8 @@ class Lines:
             case Started(resumed=resumed, size=size):
                 again = f", going on after {resumed} trials" if resumed else ""
                 return f"searching {_count(size)} configurations{again}"
+            case Noticed(text=text):
+                return text
             case TrialStarted(number=0, configuration=configuration):
                 self._default = configuration
             case TrialFinished(record=record, snapshot=snapshot):
@@ -89,12 +92,15 @@ class Board:
         self._now = "starting"
         self._phase = ""
         self._recent: deque[Record] = deque(maxlen=RECENT)
+        self._notices: list[str] = []
 
     def __call__(self, event: Event) -> None:
         """Take note of an event; the display follows by itself."""
         match event:
             case Started(size=size):
                 self._size = size
+            case Noticed(text=text):
+                self._notices.append(text)
             case TrialStarted(number=trial, configuration=configuration):
                 self._default = self._default or (configuration if trial == 0 else None)
                 self._now = f"trial {trial}: {differences(configuration, self._default or {})}"
@@ -128,6 +134,7 @@ class Board:
             Text(f"{self._now}", overflow="ellipsis", no_wrap=True, style="bold"),
             Text(f"  {self._phase}", style="cyan"),
         ]
+        parts += [Text(notice, style="yellow") for notice in self._notices]
         if snapshot:
             parts.append(Text(_standing(snapshot)))
         if self._recent:

@@ -18,13 +18,15 @@ from tuner.search import Level
 from tuner.space import (
     SearchSpace,
     Value,
+    checkpoint_pins,
     environment_domains,
     environment_pins,
     load_model,
     parse_pins,
+    version_warning,
 )
 from tuner.study import Observer, StudySpec
-from tuner.study.models import resolve_models, study_domains
+from tuner.study.models import folder_of, resolve_models, study_domains
 from tuner.study.session import Session
 
 if TYPE_CHECKING:
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is tuned: the space, and how a bench for a session is made."""
+    """What is tuned: the space, how a bench for a session is made, and what to know of it."""
 
     space: SearchSpace
     bench: Callable[[Session, Sequence[Level], Observer], Bench]
+    notices: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -60,6 +63,7 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
                 space, lambda session, _, observe: CommandBench(command, session, observe)
             )
             return
+        warning = version_warning(features.model)
         asking = read_asking(spec, models)
         engine: Engine = _engine(spec, models)
         stack.callback(engine.close)
@@ -70,6 +74,7 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
             lambda session, levels, observe: EngineBench(
                 engine, asking, session, spec, levels, observe
             ),
+            (warning,) if warning else (),
         )
 
 
@@ -95,8 +100,11 @@ class Features:
         """Those of a study that chooses between these models; none for a server that runs."""
         model = load_model(spec.space_name)
         domains = dict(study_domains(model, models) if models else environment_domains(model))
+        pins = environment_pins(model)
+        if models and (folder := folder_of(models[0])) is not None:
+            pins |= checkpoint_pins(model, folder)
         if not spec.gpu_control:
-            return cls(model, domains, environment_pins(model))
+            return cls(model, domains, pins)
         from tuner.hardware import SETTINGS, supported
         from tuner.hardware import domains as levels
         from tuner.space import combine
@@ -105,7 +113,7 @@ class Features:
         if not found:
             raise UserError("--allow-gpu-control: the GPUs here offer nothing that can be set.")
         both = combine([model, load_model("nvidia_gpu")])
-        pins = {**environment_pins(model), **dict.fromkeys(set(SETTINGS) - set(found), False)}
+        pins |= dict.fromkeys(set(SETTINGS) - set(found), False)
         return cls(both, {**domains, **found}, pins, tuple(found))
 
 

@@ -22,7 +22,7 @@ from tuner.run.bench import Bench
 from tuner.run.setting import setting_of
 from tuner.search import Level, Objective, parse_levels
 from tuner.space import Configuration
-from tuner.study import Observer, Started, StudySpec
+from tuner.study import Noticed, Observer, Started, StudySpec
 from tuner.study.loop import search
 from tuner.study.session import Limits, Session
 from tuner.study.storage import locked
@@ -62,9 +62,11 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
         )
         bench = setting.bench(session, levels, observe)
         observe(Started(len(session.told), setting.space.size))
+        for notice in setting.notices:
+            observe(Noticed(notice))
         reserve = partial(_reserve, spec, objectives, levels, bench)
         reason = search(session, bench.measure, observe, reserve)
-        result = _conclude(spec, session, levels, bench, reason)
+        result = _conclude(spec, session, levels, bench, reason, setting.notices)
     if out is not None:
         _write(result, out)
     return result
@@ -138,7 +140,12 @@ def _rounds(
 
 
 def _conclude(
-    spec: StudySpec, session: Session, levels: Sequence[Level], bench: Bench, reason: str
+    spec: StudySpec,
+    session: Session,
+    levels: Sequence[Level],
+    bench: Bench,
+    reason: str,
+    notices: Sequence[str],
 ) -> Result:
     """Verify the candidates beside the default and put the result together."""
     batches = 0
@@ -169,7 +176,7 @@ def _conclude(
         objectives=spec.aims,
         accuracy_tolerance=spec.accuracy_tolerance,
         seconds=session.elapsed,
-        notes=tuple(_notes(session, advice.default)),
+        notes=(*notices, *_notes(session, advice.default)),
         levels=tuple(level.text for level in levels),
         unmet=advice.unmet,
         effects=effects(session.space, session.objectives, session.records, spec.seed),

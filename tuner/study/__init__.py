@@ -6,6 +6,7 @@ here are cheap.
 
 from tuner.study.events import (
     Event,
+    Noticed,
     Observer,
     Phase,
     SearchEnded,
@@ -20,6 +21,7 @@ from tuner.study.spec import DEFAULT_OBJECTIVES, StudySpec
 __all__ = [
     "DEFAULT_OBJECTIVES",
     "Event",
+    "Noticed",
     "Observer",
     "Phase",
     "Record",

@@ -50,6 +50,13 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Noticed:
+    """Something about the study that its user should know."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class TrialStarted:
     """A configuration is about to be measured."""
 
@@ -79,5 +86,5 @@ class SearchEnded:
     reason: str
 
 
-Event = Started | TrialStarted | Phase | TrialFinished | SearchEnded
+Event = Started | Noticed | TrialStarted | Phase | TrialFinished | SearchEnded
 Observer = Callable[[Event], None]

@@ -9,7 +9,7 @@ from pathlib import Path
 from tuner.engines import check_model
 from tuner.errors import UserError
 from tuner.features import FeatureModel
-from tuner.models import BUILTIN, is_builtin
+from tuner.models import BUILTIN, is_builtin, model_path
 from tuner.space import Value, environment_domains
 
 
@@ -42,6 +42,12 @@ def study_domains(model: FeatureModel, models: Sequence[str]) -> dict[str, Seque
     if "model" in model.features:
         domains["model"] = tuple(models)
     return domains
+
+
+def folder_of(name: str) -> Path | None:
+    """Where the files of a model are; None for one on the hub."""
+    folder = model_path(name) if is_builtin(name) else Path(name).expanduser()
+    return folder if folder.is_dir() else None
 
 
 @cache
