@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import wraps
@@ -32,6 +33,8 @@ All = Annotated[
     bool, typer.Option("--all", help="Also configurations that amount to another one (inert).")
 ]
 PATIENCE = 7.0
+MOST_DIGITS = 100_000
+"""Digits of the longest count that is written out."""
 
 
 def _patient(answer: Callable[..., None]) -> Callable[..., None]:
@@ -41,6 +44,7 @@ def _patient(answer: Callable[..., None]) -> Callable[..., None]:
     def limited(*arguments: Any, **options: Any) -> None:
         from tuner.features import within
 
+        sys.set_int_max_str_digits(MOST_DIGITS)
         with within(options["patience"]):
             answer(*arguments, **options)
 
@@ -103,6 +107,7 @@ def count(
 ) -> None:
     """Count the configurations exactly."""
     compiled = _compiled(_read(file), given, every)
+    _writable(compiled.count)
     _tell(as_json, {"configurations": compiled.count}, [str(compiled.count)])
 
 
@@ -257,6 +262,8 @@ def diff(before: File, after: File, patience: Patience = PATIENCE, as_json: AsJs
     from tuner.features import diff as compare
 
     found = compare(_read(before), _read(after), seconds=patience / 4)
+    for number in (found.kept, found.only_before, found.only_after):
+        _writable(number or 0)
     lines = [f"+ feature {name}" for name in found.added]
     lines += [f"- feature {name}" for name in found.removed]
     lines += [f"~ feature {name}: {'; '.join(words)}" for name, words in found.changed.items()]
@@ -336,6 +343,15 @@ def _compiled(model: FeatureModel, given: list[str] | None, every: bool) -> Comp
     return compiled.given(choices) if choices else compiled
 
 
+def _writable(number: int) -> None:
+    """Refuse a number that nobody could read."""
+    from tuner.errors import UserError
+
+    digits = int(number.bit_length() * 0.30103) + 1
+    if digits > MOST_DIGITS:
+        raise UserError(f"a count has about {digits} digits, more than {MOST_DIGITS}: not shown")
+
+
 def _tell(as_json: bool, answer: Mapping[str, Any], lines: Iterable[str]) -> None:
     if as_json:
         print(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -349,7 +365,6 @@ def _table(
 ) -> None:
     """Configurations as JSON, or as CSV with a column for every feature; empty: not selected."""
     import csv
-    import sys
 
     if as_json:
         print(json.dumps(configurations, indent=2, ensure_ascii=False))

@@ -19,7 +19,7 @@ from tuner.features._ddnnf import Branch, Circuit, compile_circuit
 from tuner.features._encoding import Encoding
 from tuner.features._errors import ModelError
 from tuner.features._model import FeatureModel, Value
-from tuner.features._patience import within
+from tuner.features._patience import still, within
 from tuner.features._rows import Layout, Rows, chosen, find, position
 from tuner.features._walk import Chooser, draw_weighted, unrank
 from tuner.features._weights import branch_weights
@@ -76,6 +76,7 @@ class Compiled:
             return product
 
         for node in self.circuit.nodes:
+            still("count")
             branches.append([total(branch) for branch in node])
             nodes.append(sum(branches[-1]))
         whole = total(self.circuit.root) if self.circuit.satisfiable else 0
@@ -124,6 +125,7 @@ class Compiled:
             for literal in literals:
                 held[literal] += times
             for variable in free:
+                still("count")
                 both = self.sizes[variable] + self.sizes[-variable]
                 held[variable] += times // both * self.sizes[variable]
                 held[-variable] += times // both * self.sizes[-variable]
@@ -147,10 +149,15 @@ class Compiled:
         """For each feature the exact share of configurations that select it."""
         if not self.count:
             raise ModelError("the model has no valid configuration")
-        return {name: Fraction(n, self.count) for name, n in self.counts().items()}
+        shares = {}
+        for name, n in self.counts().items():
+            still("count")
+            shares[name] = Fraction(n, self.count)
+        return shares
 
     def value_counts(self, name: str) -> tuple[int, ...]:
         """For each value of a typed feature the number of configurations that have it."""
+        still("count")
         feature, held = find(self.model, name), self._literal_counts
         if not feature.typed:
             return (held[self.encoding.selected[name]],)

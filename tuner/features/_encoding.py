@@ -92,12 +92,12 @@ class Encoding:
         constraints = list(self.model.all_constraints)
         if self.canonical:
             constraints += inert_rules(self.model)
-        roots = {
-            node: self._diagrams.comparison(node, constraint.text)
-            for constraint in constraints
-            for node in walk(constraint.expression)
-            if isinstance(node, Compare)
-        }
+        roots: dict[Compare, int] = {}
+        for constraint in constraints:
+            still()
+            for node in walk(constraint.expression):
+                if isinstance(node, Compare):
+                    roots[node] = self._diagrams.comparison(node, constraint.text)
         self._divide()
         self._tree()
         for constraint in constraints:
@@ -128,6 +128,7 @@ class Encoding:
         for name, feature in self.model.features.items():
             if not feature.typed:
                 continue
+            still()
             alone = self.apart.get(name, ())
             columns = signatures.get(name, [[]] * len(feature.domain))
             keys = [(i if i in alone else -1, *column) for i, column in enumerate(columns)]

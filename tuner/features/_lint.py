@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tuner.features._domain import number
 from tuner.features._errors import ModelError
 from tuner.features._model import Constraint, Feature, FeatureModel
+from tuner.features._patience import still
 from tuner.features._rows import position
 from tuner.features.expression import (
     And,
@@ -45,8 +46,10 @@ def lint(model: FeatureModel) -> tuple[Remark, ...]:
     """Warnings about domains, defaults, groups and comparisons, in the order of the file."""
     found = [Remark(0, note) for note in model.notes]
     for feature in model.features.values():
+        still()
         found += (Remark(feature.line, text) for text in _feature(feature))
     for constraint in model.all_constraints:
+        still()
         found += (Remark(constraint.line, text) for text in _constraint(model, constraint))
     return tuple(found)
 

@@ -12,6 +12,7 @@ from tuner.features._cursor import Cursor
 from tuner.features._formula import RawConstraint, constraint
 from tuner.features._lexer import Source, tokenize
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
+from tuner.features._patience import still
 from tuner.features._resolve import Resolver
 from tuner.features._syntax import RawFeature, RawModel, parse
 from tuner.features.expression import rename
@@ -122,6 +123,7 @@ class _Reader:
         return found
 
     def _constraint(self, resolver: Resolver, raw: RawConstraint) -> Constraint:
+        still("read")
         line = resolver.source.place(raw.offset)[0]
         return Constraint(resolver.condition(raw.tree), raw.text, line=line)
 

@@ -23,7 +23,7 @@ from tuner.features._model import FeatureModel, Value
 from tuner.features._patience import still
 from tuner.features._rows import chosen, find, position
 
-BUDGET = 500
+BUDGET = 100
 """Conflicts after which the solver looks at the clock."""
 
 PAIRWISE = 6
@@ -62,6 +62,7 @@ class Solver:
 
     def _clauses(self) -> Iterator[tuple[int, ...]]:
         cnf = self.encoding.cnf
+        still()
         for clause, rule in zip(cnf.clauses, cnf.rules, strict=True):
             yield self._guarded(clause, rule)
         for group, rule in cnf.at_most_one:

@@ -141,6 +141,7 @@ def _features(cursor: Cursor) -> RawFeature:
 
 
 def _constraint_line(cursor: Cursor) -> RawConstraint:
+    still("read")
     found = constraint(cursor)
     cursor.expect("newline", "an operator or the end of the line")
     return found

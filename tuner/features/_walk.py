@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tuner.features._ddnnf import Circuit
 from tuner.features._encoding import Encoding
+from tuner.features._patience import still
 from tuner.features._rows import UNSELECTED, Rows
 
 Ranks = npt.NDArray[np.int64] | npt.NDArray[np.object_]
@@ -95,6 +96,7 @@ def unrank(chooser: Chooser, counts: tuple[list[list[int]], list[int], int], ran
                 ranks, digits = ranks // sizes[literal], ranks % sizes[literal]
                 picture.pick(literal, which, digits)
         for variable in free:
+            still("sample")
             size, both = sizes[variable], sizes[variable] + sizes[-variable]
             ranks, digits = ranks // both, ranks % both
             inside = np.asarray(digits < size, dtype=np.bool_)
@@ -109,6 +111,7 @@ def unrank(chooser: Chooser, counts: tuple[list[list[int]], list[int], int], ran
     for i in range(len(nodes) - 1, -1, -1):
         if i not in waiting:
             continue
+        still("sample")
         met = waiting.pop(i)
         which = np.concatenate([ids for ids, _ in met])
         ranks = np.concatenate([r for _, r in met])
@@ -145,6 +148,7 @@ def draw_weighted(
         literals, free, children = branch
         picture.hold(literals, which)
         for variable in free:
+            still("sample")
             picture.true[variable, which] = rng.random(len(which)) < shares[variable]
         for child in children:
             waiting.setdefault(child, []).append(which)
@@ -153,6 +157,7 @@ def draw_weighted(
     for i in range(len(circuit.nodes) - 1, -1, -1):
         if i not in waiting:
             continue
+        still("sample")
         which = np.concatenate(waiting.pop(i))
         for branch, share in zip(circuit.nodes[i], branches[i], strict=True):
             inside = rng.random(len(which)) < share
