@@ -122,6 +122,10 @@ def run(
     trust_remote_code: Annotated[
         bool, typer.Option(help="Let a model's own Python code run.")
     ] = False,
+    allow_code: Annotated[
+        bool,
+        typer.Option("--allow-code", help="Let graders run generated code, or functions of yours."),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result alone, as one JSON object.")
     ] = False,
@@ -161,6 +165,7 @@ def run(
         seconds_per_trial=seconds_per_trial,
         verify_rounds=verify_rounds,
         trust_remote_code=trust_remote_code,
+        allow_code=allow_code,
     )
     if pins:
         from tuner.run.setting import parsed_pins

@@ -14,6 +14,9 @@ from tuner.tasks import Task, builtin_task, read_task
 from tuner.workloads import Work, exact_fill, read_workload
 from tuner.workloads.filling import estimated_count
 
+UNLIMITED = 1024
+"""What servers let an answer have where a request says nothing."""
+
 
 @dataclass(frozen=True)
 class Asking:
@@ -35,6 +38,17 @@ class Asking:
         return self.work if isinstance(self.work, Task) else self.graded
 
 
+def longest_request(asking: Asking, model: str) -> int:
+    """Tokens of the longest prompt with its answer, as far as the model takes them.
+
+    An answer without a limit of its own counts with `UNLIMITED` tokens.
+    """
+    count, context = token_counter(model), context_of(model)
+    requests = [*asking.work.requests, *(asking.graded.requests if asking.graded else ())]
+    longest = max(count(r.prompt) + (r.max_tokens or UNLIMITED) for r in requests)
+    return longest if context is None else min(longest, context)
+
+
 def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
     """Read task and workload of a study; `models` as `resolve_models` gives them.
 
@@ -47,7 +61,7 @@ def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
     if spec.task == "builtin":
         task = builtin_task(n=spec.n_prompts)
     elif spec.task is not None:
-        task = read_task(Path(spec.task))
+        task = read_task(Path(spec.task), allow_code=spec.allow_code)
     if spec.workload is None:
         if task is None:
             raise UserError("There is nothing to ask; name a task or a workload.")

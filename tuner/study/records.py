@@ -43,6 +43,7 @@ class Record:
             "metrics": metrics_dict(measurement) if measurement else {},
             "validity": measurement.validity if measurement else None,
             "reasons": list(measurement.reasons) if measurement else [],
+            "notes": list(measurement.notes) if measurement else [],
             "failure": failure_dict(measurement),
             "seconds": measurement.seconds if measurement else None,
         }

@@ -53,6 +53,7 @@ class StudySpec(BaseModel):
         verify_rounds: how often each candidate is run again before it is recommended.
         seconds_per_trial: aim for the measured part of one configuration.
         trust_remote_code: whether a model's own Python code may run.
+        allow_code: whether graders may run generated code and functions of the user's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +81,7 @@ class StudySpec(BaseModel):
     verify_rounds: int = Field(default=5, ge=2)
     seconds_per_trial: float = Field(default=8.0, gt=0)
     trust_remote_code: bool = False
+    allow_code: bool = False
 
     @model_validator(mode="after")
     def _one_engine(self) -> StudySpec:
