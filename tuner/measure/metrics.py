@@ -182,6 +182,11 @@ def _watts(one: Pass) -> float | None:
     return None if joules is None else joules / one.reading.seconds
 
 
+def _cpu_seconds(one: Pass) -> float | None:
+    """Missing where the processes cannot be seen, as those of a server on another machine."""
+    return one.cpu_s / len(one.completions) if one.cpu_s > 0 else None
+
+
 def _megabytes(one: Pass) -> float | None:
     return None if one.peak_memory_bytes is None else one.peak_memory_bytes / 1e6
 
@@ -210,7 +215,7 @@ _PER_PASS: dict[str, tuple[str, _Value]] = {
     "joules_per_output_token": ("J/tok", _joules_per(_tokens)),
     "energy_j": ("J", _joules),
     "avg_power_w": ("W", _watts),
-    "cpu_seconds_per_request": ("s", lambda one: one.cpu_s / len(one.completions)),
+    "cpu_seconds_per_request": ("s", _cpu_seconds),
     **_times("e2el", _each(_latency)),
     **_times("ttft", _each(_first_token)),
     **_times("tpot", _each(_token_time)),

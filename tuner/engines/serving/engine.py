@@ -317,7 +317,7 @@ def _complaints(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> lis
         words.append(f"{len(broken)} of {n} requests failed: {broken[0].completion.error}")
     if bundled := sum(outcome.bundled for outcome in outcomes):
         words.append(
-            f"{bundled} of {n} answers came in fewer pieces than tokens (several at once, or tokens "
+            f"{bundled} of {n} answers came in fewer pieces than tokens (several at once, or "
             "without text): their times between tokens are unknown, those per token come from the "
             "server's usage"
         )
