@@ -190,3 +190,22 @@ def test_failures_of_the_command_are_observations(toy):
 def test_a_specification_that_contradicts_itself_is_refused(options, says):
     with pytest.raises(UserError, match=says):
         StudySpec.of(**{"models": ("builtin:small",), **options})
+
+
+def test_a_server_is_given_room_for_the_longest_request():
+    from tuner.run.setting import setting_of
+
+    def space(**lengths):
+        workload = f"fixed:input={lengths['input']},output={lengths['output']}"
+        spec = StudySpec.of(
+            models=("builtin:small",), task=None, launch="transformers", workload=workload,
+            n_requests=3,
+        )  # fmt: skip
+        with setting_of(spec) as setting:
+            return setting.space
+
+    short, batched = space(input=8, output=4), {"batching": "ContinuousBatching"}
+    tight = short.configuration({**batched, "cb_num_blocks": 8, "cb_block_size": 16})
+    assert tight["cb_num_blocks"] * tight["cb_block_size"] == 128
+    with pytest.raises(UserError):
+        short.configuration({**batched, "cb_num_blocks": 4, "cb_block_size": 16})

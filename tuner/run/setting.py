@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tuner.engines import TransformersEngine
 from tuner.errors import UserError
 from tuner.measure import Engine
-from tuner.run.asking import read_asking
+from tuner.run.asking import Asking, longest_request, read_asking
 from tuner.run.bench import Bench, CommandBench, EngineBench
 from tuner.run.controlled import ControlledEngine
 from tuner.search import Level
@@ -23,6 +23,7 @@ from tuner.space import (
     environment_pins,
     load_model,
     parse_pins,
+    request_pins,
     version_warning,
 )
 from tuner.study import Observer, StudySpec
@@ -52,12 +53,11 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
     """
     models = _models(spec)
     features = Features.of(spec, models)
-    pins = {**features.pins, **spec.pins}
-    space = SearchSpace.from_model(features.model, pins=pins, domains=features.domains)
     with ExitStack() as stack:
         if spec.command is not None:
             from tuner.engines import CommandEngine
 
+            space = features.space(spec)
             command = CommandEngine(spec.command, space=space)
             yield Setting(
                 space, lambda session, _, observe: CommandBench(command, session, observe)
@@ -65,6 +65,7 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
             return
         warning = version_warning(features.model)
         asking = read_asking(spec, models)
+        space = features.sized(asking, models).space(spec)
         engine: Engine = _engine(spec, models)
         stack.callback(engine.close)
         if features.gpu_settings:
@@ -94,6 +95,18 @@ class Features:
     domains: dict[str, Sequence[Value]]
     pins: dict[str, Value]
     gpu_settings: tuple[str, ...] = ()
+
+    def space(self, spec: StudySpec) -> SearchSpace:
+        """The search space; what the study itself pins comes first."""
+        pins = {**self.pins, **spec.pins}
+        return SearchSpace.from_model(self.model, pins=pins, domains=self.domains)
+
+    def sized(self, asking: Asking, models: Sequence[str]) -> Features:
+        """With `longest_request` large enough for what is asked, where the model has it."""
+        if "longest_request" not in self.model.features or not models:
+            return self
+        tokens = max(longest_request(asking, model) for model in models)
+        return replace(self, pins={**self.pins, **request_pins(self.model, tokens)})
 
     @classmethod
     def of(cls, spec: StudySpec, models: Sequence[str]) -> Features:

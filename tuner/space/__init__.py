@@ -4,7 +4,7 @@ from tuner.space.checkpoint import checkpoint_pins
 from tuner.space.combine import combine
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
-from tuner.space.environment import environment_domains, environment_pins
+from tuner.space.environment import environment_domains, environment_pins, request_pins
 from tuner.space.installed import installed_version, unknown_arguments, version_warning
 from tuner.space.pins import parse_pins
 from tuner.space.search_space import SearchSpace
@@ -32,6 +32,7 @@ __all__ = [
     "load_space",
     "parse_pins",
     "read_table",
+    "request_pins",
     "shipped_spaces",
     "unknown_arguments",
     "version_warning",

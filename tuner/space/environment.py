@@ -55,6 +55,17 @@ def environment_domains(model: FeatureModel) -> dict[str, Sequence[Value]]:
     return {"threads": (cpus, *(v for v in _domain(model, "threads") if v < cpus))}
 
 
+def request_pins(model: FeatureModel, tokens: int) -> dict[str, Value]:
+    """Pins for requests of at most so many tokens, prompt and answer together.
+
+    `longest_request` becomes the least of its values that is large enough, or else the largest.
+    """
+    if "longest_request" not in model.features:
+        return {}
+    values = _domain(model, "longest_request")
+    return {"longest_request": min((v for v in values if v >= tokens), default=max(values))}
+
+
 def missing_in(model: FeatureModel, version: str) -> list[str]:
     """The features that this version of the engine has not, by `since` and `until`.
 
