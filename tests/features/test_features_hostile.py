@@ -196,6 +196,13 @@ def test_ten_thousand_features_with_constraints_take_far_fewer_questions(huge, m
     assert questions(Solver(read_uvl(huge)), monkeypatch) < 1000
 
 
+def test_a_count_of_thousands_of_digits_is_written_out(tmp_path):
+    path = tmp_path / "digits.uvl"
+    leaves = "".join(f"      Integer x{i} {{min 1, max 99}}\n" for i in range(2500))
+    path.write_text(f"features\n  A\n    optional\n{leaves}")
+    assert CliRunner().invoke(app, ["count", str(path)]).stdout == "1" + 5000 * "0" + "\n"
+
+
 def test_answers_are_printed_for_people_and_for_programs(tmp_path):
     path = tmp_path / "small.uvl"
     path.write_text(

@@ -87,9 +87,10 @@ def test_sums_that_are_followed_term_by_term_give_the_same_counts(monkeypatch):
     assert counted > 100
 
 
-def test_core_dead_and_atomic_are_those_of_brute_force():
+@pytest.mark.parametrize("options", [{}, {"boolean": True, "features": 10, "constraints": 1}])
+def test_core_dead_and_atomic_are_those_of_brute_force(options):
     for seed in range(150):
-        model = generated(seed)
+        model = generated(seed, **options)
         valid = configurations(model, canonical=False)
         solver = Solver(model)
         assert solver.satisfiable() == bool(valid)
