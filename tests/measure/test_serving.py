@@ -27,7 +27,7 @@ class Server(ScriptedEngine):
     def run(self, requests, *, seed, seconds=None):
         if seconds == 0.0:
             return [USUAL]
-        elif seconds is not None:
+        if seconds is not None:
             requests = [r for r in requests if (r.arrival_s or 0.0) <= seconds]
         self.calls.append(("run", "a", tuple(requests), seed, seconds))
         time.sleep(self.second)
