@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,8 +70,9 @@ def peak_memory(pids: Sequence[int]) -> int | None:
 
 
 def device() -> str:
-    """`cuda` where NVML finds a GPU, else `cpu`."""
-    return "cuda" if _gpu_users() else "cpu"
+    """`cuda` where NVML finds a GPU that is not hidden from programs, else `cpu`."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return "cuda" if not hidden and _gpu_users() else "cpu"
 
 
 def gpus_of(pids: Sequence[int]) -> list[str]:
