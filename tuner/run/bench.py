@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 PATIENCE = 4.0
 """The default, and what is verified, may take so many times longer than what is searched."""
 
+TURNS = 4
+"""Turns in a round of verification; a launched server, which each turn starts anew, has two."""
+
 REFERENCE_REQUESTS = 4
 """Requests of a reference for drift at least."""
 
@@ -118,6 +121,7 @@ class EngineBench:
             rounds=rounds,
             seed=seed,
             on_progress=self._phase,
+            turns=2 if self._spec.launch is not None else TURNS,
         )
         task = self._asking.graded
         if task is not None:

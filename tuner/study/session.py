@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,13 +193,4 @@ def _with_outputs(measurement: Measurement, outputs: Sequence[Objective]) -> Mea
         return measurement
     lacks = [f"no value for {', '.join(missing)}"] if missing else []
     words = "; ".join([*lacks, *measurement.reasons])
-    return Measurement(
-        metrics=measurement.metrics,
-        validity="invalid",
-        reasons=measurement.reasons,
-        energy=measurement.energy,
-        failure=Failure("wrong_output", words),
-        seconds=measurement.seconds,
-        setup_seconds=measurement.setup_seconds,
-        settings=measurement.settings,
-    )
+    return replace(measurement, validity="invalid", failure=Failure("wrong_output", words))
