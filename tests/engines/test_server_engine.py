@@ -267,6 +267,35 @@ def test_the_only_model_of_a_server_need_not_be_named(stub):
         assert engine.settings["api"] == "chat"  # it takes conversations
 
 
+def test_joules_of_a_server_that_cannot_be_seen_are_missing_not_those_of_this_machine(
+    stub, monkeypatch
+):
+    from tuner.engines.serving import machine
+    from tuner.measure import best_meter
+
+    monkeypatch.setattr(machine, "listener", lambda url: None)
+    monkeypatch.setattr(machine, "device", lambda: "cuda")
+    with ServerEngine("stub", url=stub.url, api="completions") as engine:
+        assert engine.apply(arguments())["device"] == engine.device == "elsewhere"
+        assert "gpus" not in engine.settings
+        meter = best_meter(lambda: engine.pids, engine.device)
+        meter.start()
+        assert engine.run(requests("good a"), seed=1)
+        assert meter.stop().joules is None
+        assert engine.peak_memory_bytes is None
+    with ServerEngine("stub", url=stub.url, device="cuda") as engine:
+        engine.apply(arguments())
+        assert engine.device == "cuda"  # in a container, for instance
+
+
+def test_a_forwarder_is_not_the_server(stub, monkeypatch):
+    from tuner.engines.serving import machine
+
+    assert machine.listener(stub.url) == os.getpid()
+    monkeypatch.setattr(psutil.Process, "name", lambda self: "docker-proxy")
+    assert machine.listener(stub.url) is None
+
+
 def test_mistakes_about_a_running_server_are_the_users(stub):
     with ServerEngine("other", url=stub.url) as engine, pytest.raises(UserError, match="stub"):
         engine.apply(arguments())

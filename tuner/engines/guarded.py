@@ -84,7 +84,9 @@ class GuardedProcess:
     def wait(self, limit_s: float) -> int | None:
         """How it ended, as soon as it does; None where it still runs after so long."""
         if self.status() is None:
-            select.select([self._socket], [], [], limit_s)
+            poller = select.poll()
+            poller.register(self._socket, select.POLLIN)
+            poller.poll(limit_s * 1000)
         return self.status()
 
     @property

@@ -70,7 +70,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it runs: `cpu` or `cuda`."""
+        """Where it runs: `cpu`, `cuda`, or `elsewhere` where that cannot be seen from here."""
 
     @property
     def pids(self) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ class Attachment:
         headers: sent with everything.
         started_with: arguments of its start, as far as they are known.
 
+    `pids` is the process that listens there, where it is on this machine and may be seen.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Attachment:
         self.url = url.rstrip("/").removesuffix("/v1")
         self.model = model
         self.dialect: Dialect = UNKNOWN
+        self.pids: tuple[int, ...] = ()
         self._started_with = started_with
         self._client = httpx2.Client(
             headers=dict(headers),
@@ -47,12 +49,6 @@ class Attachment:
             trust_env=not machine.is_local(url),
             verify=parts.scheme == "https",
         )
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The process that listens there, where it is on this machine and may be seen."""
-        pid = machine.listener(self.url) if machine.is_local(self.url) else None
-        return () if pid is None else (pid,)
 
     def bring_up(self, arguments: Arguments) -> dict[str, Any]:
         """Check that the server is there and as it is wanted; tell what it is.
@@ -69,6 +65,8 @@ class Attachment:
                     "launch one, or leave this out of the space",
                 )
         served = self._models()
+        pid = machine.listener(self.url) if machine.is_local(self.url) else None
+        self.pids = () if pid is None else (pid,)
         self.dialect = self._recognise(served)
         names = [str(model.get("id")) for model in served]
         if not self.model and len(names) == 1:

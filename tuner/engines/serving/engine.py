@@ -75,7 +75,8 @@ class ServerEngine:
         command: words that start the server in place of its name, for instance
             `["/opt/vllm/bin/vllm"]`.
         api: `chat`, `completions`, or `auto` for `chat` where the model has a chat template.
-        device: `cpu`, `cuda`, or `auto` for a GPU where there is one.
+        device: `cpu`, `cuda`, or `auto` for a GPU where there is one. Name it for a server in a
+            container of this machine, whose processes cannot be seen.
         limits: of the server.
         environment: added to the environment of a launched server.
         started_with: the arguments with which the running server of `url` was started, as far as
@@ -121,7 +122,7 @@ class ServerEngine:
             self._server = Attachment(model, str(url), self._headers(), started_with or {})
         self._limits = limits
         self._asked_device, self._asked_api = device, api
-        self._api = ""
+        self._api, self._learned = "", ("", "")
         self._arguments: Arguments | None = None
         self._settings: dict[str, Any] = {}
         self._own_settings: Mapping[str, Any] = {}
@@ -135,7 +136,7 @@ class ServerEngine:
 
     @property
     def device(self) -> str:
-        """`cpu` or `cuda`."""
+        """`cpu`, `cuda`, or `elsewhere` where the server's processes cannot be seen from here."""
         return self._device
 
     @property
@@ -168,6 +169,8 @@ class ServerEngine:
         on_cpu = self._asked_device == "auto" and arguments.load.get("device") == "cpu"
         self._device = "cpu" if on_cpu else self._default_device
         told = self._server.bring_up(arguments)
+        if self._asked_device == "auto" and not self.pids:
+            self._device = "elsewhere"
         self._learn_model()
         self._arguments = arguments
         self._settings = {
@@ -246,6 +249,9 @@ class ServerEngine:
 
     def _learn_model(self) -> None:
         """Find the model's own settings, its tokenizer, and whether it is for chat."""
+        server = (self._server.model, self._server.url)
+        if server == self._learned:
+            return
         folder: Path | None = local_folder(self._server.model)
         self._own_settings = generation_settings(folder) if folder else {}
         self._count = token_counter(folder) if folder else None
@@ -255,6 +261,7 @@ class ServerEngine:
             self._api = "chat" if has_chat_template(folder) else "completions"
         else:
             self._api = self._server.guess_api()
+        self._learned = server
 
     def _body(self, request: Request, seed: int) -> dict[str, Any]:
         assert self._arguments is not None

@@ -11,6 +11,21 @@ from urllib.parse import urlsplit
 
 import psutil
 
+_FORWARDERS = {
+    "caddy",
+    "docker-proxy",
+    "envoy",
+    "haproxy",
+    "kubectl",
+    "nginx",
+    "rootlesskit",
+    "rootlessport",
+    "slirp4netns",
+    "socat",
+    "ssh",
+    "traefik",
+}
+
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 on which nobody listens now."""
@@ -25,15 +40,22 @@ def is_local(url: str) -> bool:
 
 
 def listener(url: str) -> int | None:
-    """The process that listens on a port of this machine; None where it cannot be seen."""
+    """The process that listens on a port of this machine; None where it cannot be seen.
+
+    What only passes requests on, into a container or to another machine, does not count.
+    """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
             address = connection.laddr
             if address and connection.status == psutil.CONN_LISTEN and address.port == port:
-                return connection.pid
+                return None if _passes_on(connection.pid) else connection.pid
     return None
+
+
+def _passes_on(pid: int | None) -> bool:
+    return pid is not None and psutil.Process(pid).name() in _FORWARDERS
 
 
 def tree(pids: Sequence[int]) -> list[psutil.Process]:

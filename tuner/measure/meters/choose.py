@@ -22,24 +22,34 @@ def best_meter(
 
     Args:
         pids: gives the processes that do the work.
-        device: `cpu`, or `cuda` for the GPUs.
+        device: `cpu`, `cuda` for the GPUs, or `elsewhere` for what nothing here can meter.
         gpus: UUIDs of the GPUs in use; all visible ones where none is given.
         watts_per_core: for the estimate, where nothing can be metered.
     """
+    if device == "elsewhere":
+        meter = CpuTimeMeter(pids, watts_per_core)
+        meter.scope = "nothing: what does the work cannot be seen from here"
+        return meter
     if device.startswith("cuda"):
-        try:
-            return nvml.open_meter(gpus)
-        except NoMeterError as error:
-            if zeus.status().available:
-                return zeus.ZeusMeter()
-            meter = CpuTimeMeter(pids, watts_per_core)
-            meter.scope = f"process tree on the CPU, not the GPU: {error}"
-            return meter
+        return _gpu_meter(pids, gpus, watts_per_core)
     if rapl.status().available:
         return rapl.RaplMeter()
     if zeus.status().available:
         return zeus.ZeusMeter()
     return CpuTimeMeter(pids, watts_per_core)
+
+
+def _gpu_meter(
+    pids: Callable[[], Sequence[int]], gpus: Sequence[str], watts_per_core: float
+) -> Meter:
+    try:
+        return nvml.open_meter(gpus)
+    except NoMeterError as error:
+        if zeus.status().available:
+            return zeus.ZeusMeter()
+        meter = CpuTimeMeter(pids, watts_per_core)
+        meter.scope = f"process tree on the CPU, not the GPU: {error}"
+        return meter
 
 
 def probe_meters() -> list[MeterStatus]:
