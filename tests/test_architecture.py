@@ -36,7 +36,7 @@ MAY_IMPORT = {
     },
     "advice": {"errors", "space", "search", "surrogates", "measure", "study"},
     "report": {"errors", "space", "search", "measure", "study", "advice"},
-    "checkup": {"errors", "measure", "hardware"},
+    "checkup": {"errors", "space", "measure", "hardware"},
     "run": {"*"},
     "api": {"*"},
     "cli": {"*"},

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from tuner.errors import UserError
 from tuner.hardware import may_control, supported
 from tuner.measure import probe_meters
+from tuner.space import load_model, shipped_spaces, unknown_arguments, version_warning
 
 _SERVERS = ("vllm", "sglang")
 _EXTRAS = {
@@ -46,7 +47,7 @@ class Check:
 def checkup() -> list[Check]:
     """Look at everything once, in a few seconds; nothing is changed and nothing fetched."""
     meters = [Check("meters", m.name, m.available, m.detail, m.remedy) for m in probe_meters()]
-    return [*meters, *_gpus(), *_engines(), *_extras()]
+    return [*meters, *_gpus(), *_engines(), *_spaces(), *_extras()]
 
 
 def _gpus() -> Iterator[Check]:
@@ -78,6 +79,19 @@ def _engines() -> Iterator[Check]:
     else:
         remedy = "put it there, or attach to a server that runs"
         yield Check("engines", "llama.cpp", False, "no llama-server on the PATH", remedy)
+
+
+def _spaces() -> Iterator[Check]:
+    """The shipped feature models that do not fit the engine that is installed."""
+    for name in shipped_spaces():
+        model = load_model(name)
+        warning, unknown = version_warning(model), unknown_arguments(model)
+        words = [warning] if warning else []
+        if unknown:
+            words.append(f"{name}.uvl tells what the installed engine lacks: {', '.join(unknown)}")
+        if words:
+            remedy = "another release, or a space of your own (--space FILE)"
+            yield Check("engines", f"space {name}", False, " ".join(words), remedy)
 
 
 def _llama_version(program: str) -> str:

@@ -67,3 +67,16 @@ def test_the_same_job_takes_cpu_time_on_every_core():
     assert seen.cores >= 1
     assert 0 <= seen.cpu_cv < 1
     assert 0 <= seen.wall_cv < 10
+
+
+def test_a_space_that_does_not_fit_the_installed_engine_is_told(monkeypatch):
+    from tuner import checkup
+
+    assert not [c for c in checkup.checkup() if c.name.startswith("space ")]
+    words = "vllm.uvl was written for vllm >=0.33,<0.34, but 0.40 is installed"
+    monkeypatch.setattr(
+        checkup, "version_warning", lambda model: words if "vllm" in str(model.source) else None
+    )
+    told = [c for c in checkup.checkup() if c.name.startswith("space ")]
+    assert [(c.name, c.available) for c in told] == [("space vllm", False)]
+    assert words in told[0].detail
