@@ -30,7 +30,7 @@ OPERATIONS = [
 ]  # fmt: skip
 ASKED = {
     "ours": OPERATIONS,
-    "flamapy SAT": OPERATIONS,
+    "flamapy SAT": [o for o in OPERATIONS if o != "sample"],  # it lists the first, not uniform
     "flamapy BDD": ["count", "core", "dead", "false_optional", "sample"],
     "ddnnife": ["count", "core", "sample", "pairwise"],
     "Ganak": ["count"],

@@ -152,8 +152,9 @@ def huge(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_ten_thousand_features_give_an_answer_or_a_sentence(command, huge):
-    answer, sentence = asked(command, huge)
-    assert answer is not None or "too entangled" in sentence
+    counting = command in ("count", "commonality", "list", "sample")  # beyond reach
+    answer, sentence = asked(command, huge, patience=1.0 if counting else 60.0)
+    assert "too entangled to count within 1 s" in sentence if counting else answer is not None
 
 
 def flat(kind: str, n: int = 10_000) -> str:
