@@ -18,8 +18,8 @@ from tuner.features._patience import still
 
 Token = tuple[str, str, int]
 
-LARGEST_FILE = 50_000_000
-"""Characters of the longest text that is read."""
+LARGEST_FILE = 20_000_000
+"""Characters, or bytes of a file, that are read at most."""
 
 _TOKEN = re.compile(
     r"""(?P<blank>[ \t]+)

@@ -10,7 +10,7 @@ from typing import Any
 from tuner.errors import UserError
 from tuner.features._cursor import Cursor
 from tuner.features._formula import RawConstraint, constraint
-from tuner.features._lexer import Source, tokenize
+from tuner.features._lexer import LARGEST_FILE, Source, tokenize
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
 from tuner.features._patience import still
 from tuner.features._resolve import Resolver
@@ -46,7 +46,11 @@ def read_expression(model: FeatureModel, text: str, *, name: str = "<constraint>
 
 def _load(path: Path) -> Source:
     try:
-        return Source(path.read_bytes().decode("utf-8-sig"), str(path))
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise UserError(f"'{path}' has more than {LARGEST_FILE} bytes")
+        return Source(data.decode("utf-8-sig"), str(path))
     except OSError as error:
         raise UserError(f"can't read '{path}': {error.strerror or error}") from None
     except (UnicodeDecodeError, ValueError) as error:
