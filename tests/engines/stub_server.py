@@ -92,6 +92,8 @@ class StubServer:
         told = {
             "/health": {},
             "/version": {"version": "0.0.stub"},
+            "/get_server_info": {"version": "0.0.old"},
+            "/props": {"build_info": "b1-stub"},
             "/v1/models": {"data": [{"id": self.model, "owned_by": self.owner}]},
         }
         if path in told:

@@ -253,6 +253,18 @@ def test_what_a_running_server_tells_of_itself(stub, attached):
     assert attached.pids == (os.getpid(),)  # the stub is a thread of this process
 
 
+def test_each_server_is_known_by_what_it_says_of_itself():
+    for owner, name, version in (
+        ("sglang", "sglang", "0.0.old"),
+        ("llamacpp", "llama.cpp", "b1-stub"),
+        ("somebody", "unknown", None),
+    ):
+        with StubServer(owner=owner) as stub, ServerEngine("stub", url=stub.url) as engine:
+            settings = engine.apply(arguments())
+            assert (settings["engine"], settings["version"]) == (name, version)
+            assert settings["api"] == ("completions" if owner == "llamacpp" else "chat")
+
+
 def test_arguments_of_the_start_are_refused_unless_the_server_has_them(stub):
     with ServerEngine("stub", url=stub.url, started_with={"max_num_seqs": 8}) as engine:
         assert engine.apply(arguments({"max_num_seqs": 8, "model": "stub"}))

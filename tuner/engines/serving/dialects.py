@@ -45,7 +45,8 @@ class Dialect:
         generation_config: whether request arguments `generation_config.x` go into a JSON text.
         exact_length: fields that let an answer end only where it may have no more tokens.
         least_length: the field for the least number of tokens; empty where there is none.
-        version: where it tells its version, and the entry of the answer.
+        version: what it calls its version, and where it tells it.
+        older_version: where older releases told it.
         owner: what it calls the owner of its models in `/v1/models`.
 
     """
@@ -60,6 +61,7 @@ class Dialect:
     exact_length: Mapping[str, Any] | None = None
     least_length: str = ""
     version: tuple[str, str] = ("", "")
+    older_version: str = ""
     owner: str = ""
 
     @property
@@ -76,7 +78,7 @@ VLLM = Dialect(
     nests=True,
     exact_length={"ignore_eos": True},
     least_length="min_tokens",
-    version=("/version", "version"),
+    version=("version", "/version"),
     owner="vllm",
 )
 SGLANG = Dialect(
@@ -85,7 +87,8 @@ SGLANG = Dialect(
     ("--model-path",),
     exact_length={"ignore_eos": True},
     least_length="min_tokens",
-    version=("/get_server_info", "version"),
+    version=("version", "/server_info"),
+    older_version="/get_server_info",
     owner="sglang",
 )
 LLAMA_CPP = Dialect(
@@ -93,7 +96,7 @@ LLAMA_CPP = Dialect(
     ("llama-server",),
     switches_off=_LLAMA_SWITCHES,
     exact_length={"ignore_eos": True},
-    version=("/props", "build_info"),
+    version=("build_info", "/props"),
     owner="llamacpp",
 )
 TRANSFORMERS = Dialect(
