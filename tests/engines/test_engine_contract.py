@@ -26,7 +26,10 @@ def stub(tiny_model):
         yield stub
 
 
-@pytest.fixture(scope="module", params=["transformers", "attached", "launched"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("transformers", marks=pytest.mark.slow), "attached", "launched"],
+)
 def engine(request, tiny_model):
     limits = ServerLimits(load_s=60, run_s=60, silence_s=30, end_s=2)
     if request.param == "transformers":
