@@ -71,7 +71,12 @@ def _log_weights(compiled: Compiled) -> list[float]:
 def ways(group: Group) -> int:
     """The number of ways to choose the children of a group (1 where there is none)."""
     n = len(group.features)
-    return sum(math.comb(n, k) for k in range(group.lower, min(group.upper, n) + 1)) or 1
+    found, some = 0, 1  # some: ways to choose k of them
+    for k in range(min(group.upper, n) + 1):
+        if k >= group.lower:
+            found += some
+        some = some * (n - k) // (k + 1)
+    return found or 1
 
 
 def _sum(a: float, b: float) -> float:
