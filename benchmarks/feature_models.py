@@ -171,6 +171,9 @@ def write_nnf(path: str, target: Path) -> int:
     nodes: list[int] = []
     for branches in compiled.circuit.nodes:
         ids = [conjunction(branch) for branch in branches]
+        if len(ids) == 1:
+            nodes.append(ids[0])
+            continue
         variable = abs(branches[0][0][0])
         nodes.append(add(f"O {variable} {len(ids)} " + " ".join(map(str, ids))))
     conjunction(compiled.circuit.root)

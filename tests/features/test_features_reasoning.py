@@ -34,6 +34,7 @@ from tuner.features import (
     read_uvl,
     wished,
 )
+from tuner.features import _ddnnf as circuits
 from tuner.features import _tables as tables
 
 SHARED = Path(os.environ.get("TUNER_SHARED", Path(__file__).parents[3] / "shared"))
@@ -71,6 +72,41 @@ def test_counts_and_configurations_are_those_of_brute_force(block):
 def test_thousands_of_models_agree_with_brute_force(block):
     for seed in range(10_000 + 200 * block, 10_200 + 200 * block):
         agree(generated(seed, features=6 + seed % 5))
+
+
+def test_groups_that_are_written_down_without_search_give_the_same_counts(monkeypatch):
+    monkeypatch.setattr(circuits, "LONG", 1)
+    for seed in range(200):
+        agree(generated(seed, boolean=seed % 2 == 0, constraints=seed % 3))
+    tree = "features\n  A\n    [0..1]\n      B\n      C\n    optional\n      D\nconstraints\n"
+    for constraint in (
+        "B | C | D",
+        "!B | !C | !D",
+        "B | C",
+        "B | !C",
+        "!B | !C",
+        "B | D",
+        "C | !D",
+    ):
+        agree(read_uvl(f"{tree}  {constraint}\n"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("optional", 2**3000), ("or", 2**3000 - 1), ("alternative", 3000), ("[0..1]", 3001)],
+    ids=["optional", "or", "alternative", "at most one"],
+)
+def test_thousands_of_children_are_counted_and_drawn(kind, count):
+    leaves = "".join(f"      F{i}\n" for i in range(3000))
+    compiled = compile_model(read_uvl(f"features\n  A\n    {kind}\n{leaves}"))
+    assert compiled.count == count
+    shares = compiled.commonality()
+    assert shares["A"] == 1
+    assert shares["F0"] == shares["F2999"]
+    rng = np.random.default_rng(0)
+    for weighted in (False, True):
+        rows = compiled.sample(5, rng, weighted=weighted)
+        assert Rules(compiled.model).valid(rows).all()
 
 
 def test_sums_that_are_followed_term_by_term_give_the_same_counts(monkeypatch):

@@ -24,9 +24,13 @@ OTHERS = "; what needs no count (check, core, dead, explain, complete, repair) m
 Branch = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Literals that hold, variables that are free, and nodes of the parts that remain."""
 
-Part = tuple[list[int], frozenset[int]]
-"""Variables that belong together, and a key: the variables and the unfulfilled clauses of three
-literals or more (shorter ones and the groups follow from the variables)."""
+Part = tuple[list[int], frozenset[int], list[int]]
+"""Variables that belong together, a key (the variables and the unfulfilled clauses of three
+literals or more; shorter ones and the groups follow from the variables), and what ties them
+together: clauses, and groups as negative numbers."""
+
+LONG = 32
+"""Literals beyond which a lone clause or group is written down without search."""
 
 
 @dataclass
@@ -106,10 +110,12 @@ class _Compilation:
         held = tuple(self.state.trail[mark:])
         free, parts = self.split(variables)
         nodes = []
-        for part, key in parts:
+        for part, key, ties in parts:
             node = self.cache.get(key)
             if node is None:
-                node = self.cache[key] = self.node(part)
+                long = len(part) > LONG and len(ties) <= 2
+                node = self.lone(part, ties) if long else None
+                node = self.cache[key] = self.node(part) if node is None else node
             if node < 0:
                 return None
             nodes.append(node)
@@ -128,10 +134,36 @@ class _Compilation:
                 if branch is not None:
                     branches.append(branch)
             self.state.undo(mark)
-        if not branches:
-            return -1
-        self.circuit.nodes.append(branches)
+        return self.add(*branches) if branches else -1
+
+    def add(self, *branches: Branch) -> int:
+        """A new node."""
+        self.circuit.nodes.append(list(branches))
         return len(self.circuit.nodes) - 1
+
+    def lone(self, variables: list[int], ties: list[int]) -> int | None:
+        """The node of one clause, one group, or a clause of all members of a group; else None.
+
+        A chain that takes the literals one after another, so that it grows with their number and
+        not with its square.
+        """
+        clauses = [self.state.clauses[i] for i in ties if i >= 0]
+        groups = [self.state.groups[-1 - i] for i in ties if i < 0]
+        if len(clauses) > 1 or len(groups) > 1:
+            return None
+        every = set(variables)
+        literals = [x for x in (clauses or groups)[0] if not self.state.value[x]]
+        members = {x for x in groups[0] if not self.state.value[x]} if groups else every
+        if members != every or {x if groups else abs(x) for x in literals} != every:
+            return None
+        first, *others = reversed(literals)
+        needed = ((first,), (), ()) if clauses else ((), (abs(first),), ())
+        node = self.add(needed)  # what is left where none has been true so far
+        rest = self.add(((-first,), (), ()) if groups else ((), (abs(first),), ()))  # where one was
+        for x in others:
+            node = self.add(((x,), (), (rest,)), ((-x,), (), (node,)))
+            rest = self.add(((-x,), (), (rest,)) if groups else ((), (abs(x),), (rest,)))
+        return node
 
     def split(self, variables: list[int]) -> tuple[list[int], list[Part]]:
         """Unassigned variables as free ones and as parts that share nothing."""
@@ -143,23 +175,25 @@ class _Compilation:
             if start in seen:
                 continue
             seen.add(start)
-            part, key = [start], []
+            part, key, ties = [start], list[int](), list[int]()
             for variable in part:  # grows while it is read
                 for i in self.state.occurs[variable] + self.state.occurs[-variable]:
                     if self.state.true[i] or i in scopes:
                         continue
                     scopes.add(i)
+                    ties.append(i)
                     if len(self.state.clauses[i]) > 2:
                         key.append(-1 - i)
                     self.reach(self.state.clauses[i], seen, part)
                 for i in self.state.member[variable]:
                     if not self.state.chosen[i] and -1 - i not in scopes:
                         scopes.add(-1 - i)
+                        ties.append(-1 - i)
                         self.reach(self.state.groups[i], seen, part)
             if len(part) == 1 and not key:
                 free.append(start)
             else:
-                parts.append((part, frozenset(part + key)))
+                parts.append((part, frozenset(part + key), ties))
         return free, parts
 
     def reach(self, literals: tuple[int, ...], seen: set[int], part: list[int]) -> None:
