@@ -17,6 +17,8 @@ POOL = 50
 """Drawn configurations for each one that a spread-out design takes."""
 
 LARGEST_POOL = 20_000
+LARGEST_POOL_CELLS = 10_000_000
+"""Drawn configurations times features."""
 
 
 def maximin(compiled: Compiled, n: int, rng: np.random.Generator) -> Rows:
@@ -81,7 +83,8 @@ def _pool(compiled: Compiled, n: int, rng: np.random.Generator) -> Rows:
     """Different configurations by weighted draws; all of them where there are few."""
     if n < 1:
         raise ModelError("a design needs at least one configuration")
-    wanted = min(max(POOL * n, 200), LARGEST_POOL)
+    most = max(n, LARGEST_POOL_CELLS // len(compiled.model.features))
+    wanted = min(max(POOL * n, 200), LARGEST_POOL, most)
     if compiled.count <= wanted:
         rows = compiled.rows(wanted)
     else:

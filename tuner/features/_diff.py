@@ -10,6 +10,9 @@ from tuner.features._errors import ModelError
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
 from tuner.features.expression import And, Expression, Implies, Not, Or, Selected
 
+LARGEST_GROUP = 300
+"""Alternatives that are written as a constraint."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -137,7 +140,7 @@ def _bounds(group: Group, children: list[Selected]) -> Expression | None:
         return _all(list(children))
     if group.lower == 1 and group.upper >= n:
         return Or(tuple(children))
-    if group.upper != 1:
+    if group.upper != 1 or n > LARGEST_GROUP:
         raise ModelError("a cardinality has no short form as a constraint")
     one = [_all([x if i == j else Not(x) for j, x in enumerate(children)]) for i in range(n)]
     none = [_all([Not(x) for x in children])] if group.lower == 0 else []
