@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tuner.advice.promises import check_levels, keeps
+from tuner.errors import UserError
 from tuner.measure import (
     Dominated,
     Engine,
@@ -103,6 +104,7 @@ class EngineBench:
             memory=self._memory,
             answers_key=self._answers_key(configuration),
         )
+        self._require_energy()
         if self._asking.graded is not None:
             measurement = graded(self._engine, measurement, self._asking.graded, seed, self._phase)
         return self._drift.taken_out(measurement, (began + self._session.elapsed) / 2)
@@ -168,6 +170,16 @@ class EngineBench:
         rules = replace(self._patient, min_repeats=3, max_repeats=3)
         work = self._asking.work.select(range(n))
         return measure(self._engine, self._session.space.arguments(default), work, rules)
+
+    def _require_energy(self) -> None:
+        """Refuse to go on where the study is about energy that cannot be seen from here."""
+        wanted = [o.metric for o in self._session.sampler.outputs if o.kind == "energy"]
+        if wanted and self._engine.device == "elsewhere":
+            raise UserError(
+                f"{wanted[0]} cannot be measured: the server's processes cannot be seen from here. "
+                "Run the tuner on the server's machine, or give other objectives, as in "
+                "--objective mean_e2el_ms:min --objective output_throughput:max."
+            )
 
     def _dominated(self) -> Dominated:
         """Whether a trial that keeps the service levels is better for sure."""

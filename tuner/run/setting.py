@@ -42,6 +42,7 @@ class Setting:
     space: SearchSpace
     bench: Callable[[Session, Sequence[Level], Observer], Bench]
     notices: tuple[str, ...] = ()
+    model: FeatureModel | None = None
 
 
 @contextmanager
@@ -63,10 +64,11 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
                 space, lambda session, _, observe: CommandBench(command, session, observe)
             )
             return
-        warning = version_warning(features.model)
+        own = spec.url is None and spec.launch_command is None
+        warning = version_warning(features.model) if own else None
         asking = read_asking(spec, models)
         space = features.sized(asking, models).space(spec)
-        engine: Engine = _engine(spec, models)
+        engine: Engine = _engine(spec, models, space)
         stack.callback(engine.close)
         if features.gpu_settings:
             engine = stack.enter_context(_controlled(engine, features.gpu_settings))
@@ -76,6 +78,7 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
                 engine, asking, session, spec, levels, observe
             ),
             (warning,) if warning else (),
+            features.model,
         )
 
 
@@ -142,7 +145,9 @@ def _models(spec: StudySpec) -> tuple[str, ...]:
     return () if spec.url else resolve_models(spec.models, spec.trust_remote_code)
 
 
-def _engine(spec: StudySpec, models: Sequence[str]) -> TransformersEngine | ServerEngine:
+def _engine(
+    spec: StudySpec, models: Sequence[str], space: SearchSpace
+) -> TransformersEngine | ServerEngine:
     if not spec.is_served:
         return TransformersEngine(trust_remote_code=spec.trust_remote_code)
     from tuner.engines import ServerEngine
@@ -152,6 +157,7 @@ def _engine(spec: StudySpec, models: Sequence[str]) -> TransformersEngine | Serv
         launch=spec.launch,
         url=spec.url,
         command=shlex.split(spec.launch_command) if spec.launch_command else None,
+        started_with=space.arguments(space.default).load if spec.url else None,
     )
 
 

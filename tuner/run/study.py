@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -19,9 +20,9 @@ from tuner.errors import UserError
 from tuner.measure import Measurement
 from tuner.measure.metrics import METRICS
 from tuner.run.bench import Bench
-from tuner.run.setting import setting_of
+from tuner.run.setting import Setting, setting_of
 from tuner.search import Level, Objective, parse_levels
-from tuner.space import Configuration
+from tuner.space import Configuration, version_warning
 from tuner.study import Noticed, Observer, Started, StudySpec
 from tuner.study.loop import search
 from tuner.study.session import Limits, Session
@@ -66,7 +67,8 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
             observe(Noticed(notice))
         reserve = partial(_reserve, spec, objectives, levels, bench)
         reason = search(session, bench.measure, observe, reserve)
-        result = _conclude(spec, session, levels, bench, reason, setting.notices)
+        result = _conclude(spec, session, levels, bench, reason)
+        result = replace(result, notes=(*_releases(setting, result), *result.notes))
     if out is not None:
         _write(result, out)
     return result
@@ -145,7 +147,6 @@ def _conclude(
     levels: Sequence[Level],
     bench: Bench,
     reason: str,
-    notices: Sequence[str],
 ) -> Result:
     """Verify the candidates beside the default and put the result together."""
     batches = 0
@@ -176,11 +177,22 @@ def _conclude(
         objectives=spec.aims,
         accuracy_tolerance=spec.accuracy_tolerance,
         seconds=session.elapsed,
-        notes=(*notices, *_notes(session, advice.default)),
+        notes=tuple(_notes(session, advice.default)),
         levels=tuple(level.text for level in levels),
         unmet=advice.unmet,
         effects=effects(session.space, session.objectives, session.records, spec.seed),
     )
+
+
+def _releases(setting: Setting, result: Result) -> tuple[str, ...]:
+    """What was noticed at the start, and what the engine that ran says of its release."""
+    told = (
+        result.default_measurement.settings.get("version") if result.default_measurement else None
+    )
+    if setting.notices or setting.model is None or not isinstance(told, str):
+        return setting.notices
+    warning = version_warning(setting.model, told)
+    return (warning,) if warning else ()
 
 
 def _notes(session: Session, default: Measurement | None) -> list[str]:

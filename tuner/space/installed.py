@@ -30,17 +30,18 @@ def installed_version(engine: str) -> str | None:
         return None
 
 
-def version_warning(model: FeatureModel) -> str | None:
+def version_warning(model: FeatureModel, version: str | None = None) -> str | None:
     """A sentence where the model was written for other releases than the one installed.
 
-    None where it fits, where it does not say, and where the engine is not installed.
+    `version` is what a running engine says of itself; None looks for what is installed here.
+    None comes back where it fits, where it does not say, and where the engine is not installed.
     """
     from packaging.specifiers import SpecifierSet
     from packaging.version import InvalidVersion
 
     engine = str(model.root.attributes.get("engine", ""))
     range_ = str(model.root.attributes.get("engine_version", ""))
-    version = installed_version(engine)
+    version = version or installed_version(engine)
     if version is None:
         return None
     try:
@@ -50,7 +51,7 @@ def version_warning(model: FeatureModel) -> str | None:
     if fits:
         return None
     return (
-        f"{Path(model.source).name} was written for {engine} {range_}, but {version} is installed: "
+        f"{Path(model.source).name} was written for {engine} {range_}, but this is {version}: "
         "it may offer what this release does not take, and miss what is new."
     )
 
