@@ -72,10 +72,10 @@ PIGEONHOLES = (
 """More pigeons than holes, one to a hole: short to say, and beyond every solver by clauses."""
 
 
-def asked(command: str, path, patience: float = 7.0) -> tuple[object, str]:
+def asked(command: str, path, patience: float = 7.0, more=()) -> tuple[object, str]:
     """The answer or the sentence of a command; what else is raised is a bug."""
     arguments = [command, str(path), "--json"] + ([str(path)] if command == "diff" else [])
-    arguments += ["--patience", str(patience)]
+    arguments += ["--patience", str(patience), *more]
     result = CliRunner().invoke(app, arguments)
     if result.exception is not None and not isinstance(result.exception, UserError | SystemExit):
         raise result.exception
@@ -97,6 +97,20 @@ def test_a_hostile_file_gives_a_sentence(command, name, tmp_path):
     if answer is None:
         assert 20 < len(sentence) < 1000
         assert "\n" not in sentence
+
+
+@pytest.mark.parametrize("name", ["contradictory", "endless", "product", "cardinality", "alone"])
+@pytest.mark.parametrize(
+    "method", ["uniform", "weighted", "twise", "maximin", "distance", "onewise"]
+)
+def test_every_way_to_sample_a_hostile_file_gives_a_sentence(method, name, tmp_path):
+    path = tmp_path / f"{name}.uvl"
+    path.write_text({**FILES, "alone": "features\n  A\n"}[name])
+    answer, sentence = asked("sample", path, patience=0.5, more=["--method", method])
+    if name == "alone":
+        assert {"A": True} in answer
+    else:
+        assert 20 < len(sentence) < 1000
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -48,6 +48,7 @@ def cover(model: FeatureModel, t: int, rng: np.random.Generator, *, canonical: b
     if not solver.satisfiable():
         raise ModelError("the model has no valid configuration")
     choices = _choices(solver, apart)
+    t = min(t, len(choices))
     # Taking features in a random order suits models of many optional features, taking the most
     # useful choice suits large alternatives: the smaller cover counts.
     covers = [

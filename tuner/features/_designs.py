@@ -83,6 +83,8 @@ def _pool(compiled: Compiled, n: int, rng: np.random.Generator) -> Rows:
     """Different configurations by weighted draws; all of them where there are few."""
     if n < 1:
         raise ModelError("a design needs at least one configuration")
+    if not compiled.count:
+        raise ModelError("the model has no valid configuration to draw")
     most = max(n, LARGEST_POOL_CELLS // len(compiled.model.features))
     wanted = min(max(POOL * n, 200), LARGEST_POOL, most)
     if compiled.count <= wanted:

@@ -167,8 +167,9 @@ class Diagrams:
                 for factor, term in block:
                     added = added + factor * self.compiler.term(term)(grid)  # type: ignore[assignment]
             table = np.broadcast_to(added, shape).ravel()
-            cells += len(states) * len(table)
-            if cells > LARGEST_SUM:
+            step = len(states) * len(table)
+            cells += step
+            if step > 4 * LARGEST_TABLE or cells > LARGEST_SUM:
                 raise self._too_large(what, [name for f, _ in blocks for name in f])
             largest += float(np.nanmax(np.abs(table), initial=0.0))
             sums = states[:, None] + table[None, :]
