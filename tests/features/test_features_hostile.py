@@ -89,7 +89,8 @@ def asked(command: str, path, patience: float = 7.0, more=()) -> tuple[object, s
 def test_a_hostile_file_gives_a_sentence(command, name, tmp_path):
     path = tmp_path / f"{name}.uvl"
     path.write_text(FILES[name])
-    answer, sentence = asked(command, path, patience=0.5)
+    hard = name in ("sum", "terms", "product")
+    answer, sentence = asked(command, path, patience=0.3 if hard else 60.0)
     if name in ("empty", "broken", "nul", "deep", "huge_numbers", "names"):
         assert "line " in sentence
         assert "column " in sentence
@@ -106,7 +107,7 @@ def test_a_hostile_file_gives_a_sentence(command, name, tmp_path):
 def test_every_way_to_sample_a_hostile_file_gives_a_sentence(method, name, tmp_path):
     path = tmp_path / f"{name}.uvl"
     path.write_text({**FILES, "alone": "features\n  A\n"}[name])
-    answer, sentence = asked("sample", path, patience=0.5, more=["--method", method])
+    answer, sentence = asked("sample", path, more=["--method", method])
     if name == "alone":
         assert {"A": True} in answer
     else:

@@ -37,7 +37,7 @@ from tuner.features.expression import (
 LARGEST_TABLE = 1_000_000
 """Combinations of values that are tabulated at once."""
 
-LARGEST_SUM = 20_000_000
+LARGEST_SUM = 10_000_000
 """Partial sums, each with each value that is added to it, that are followed in one comparison."""
 
 LARGEST_DIAGRAMS = 1_000_000
@@ -169,7 +169,7 @@ class Diagrams:
             table = np.broadcast_to(added, shape).ravel()
             step = len(states) * len(table)
             cells += step
-            if step > 4 * LARGEST_TABLE or cells > LARGEST_SUM:
+            if step > 2 * LARGEST_TABLE or cells > LARGEST_SUM:
                 raise self._too_large(what, [name for f, _ in blocks for name in f])
             largest += float(np.nanmax(np.abs(table), initial=0.0))
             sums = states[:, None] + table[None, :]
