@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ from tuner.tasks.evaluation_harness import read_harness_task
 from tuner.tasks.graders import number
 from tuner.tasks.named import grader_named, runs_code
 from tuner.tasks.task import Prompt, Task
+from tuner.workloads.lines import json_object, kind_of, lines, prompt_in
 
 _EXAMPLE = '{"prompt": "2+2=", "answer": "4", "grader": "number"}'
 
@@ -41,7 +41,7 @@ def read_task(
         return read_harness_task(path, n=n, seed=seed)
     prompts = [
         _parse(line, f"{path}, line {number}", allow_code)
-        for number, line in enumerate(_lines(path), start=1)
+        for number, line in enumerate(lines(path, "prompts file"), start=1)
         if line.strip()
     ]
     if not prompts:
@@ -50,41 +50,20 @@ def read_task(
     return Task(path.stem, tuple(prompts[:n]))
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise UserError(f"there is no prompts file {path}; check the path") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
 def _parse(line: str, where: str, allow_code: bool) -> Prompt:
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where}, column {error.colno}: {error.msg}; each line must be one JSON object like "
-            f"{_EXAMPLE}"
-        ) from None
-    if not isinstance(entry, dict):
-        raise UserError(f"{where}: {_kind(entry)} where an object is needed, like {_EXAMPLE}")
-    prompt = entry.get("prompt")
-    if not isinstance(prompt, str) or not prompt:
-        raise UserError(f'{where}: "prompt" must be a non-empty text, as in {_EXAMPLE}')
+    entry = json_object(line, where, _EXAMPLE)
+    prompt = prompt_in(entry, where, _EXAMPLE)
     grader = entry.get("grader", "normalised")
     _check_grader(grader, where, allow_code)
     kind = entry.get("kind", "")
     if not isinstance(kind, str):
-        raise UserError(f'{where}: "kind" must be a text, not {_kind(kind)}')
+        raise UserError(f'{where}: "kind" must be a text, not {kind_of(kind)}')
     return Prompt(prompt, _answers(entry, grader, where), grader, kind)
 
 
 def _check_grader(name: Any, where: str, allow_code: bool) -> None:
     if not isinstance(name, str):
-        raise UserError(f'{where}: "grader" must be a text, not {_kind(name)}')
+        raise UserError(f'{where}: "grader" must be a text, not {kind_of(name)}')
     if runs_code(name) and not allow_code:
         raise UserError(
             f"{where}: the grader {name} runs code that nobody has looked at, which has to be "
@@ -105,7 +84,7 @@ def _answers(entry: dict[str, Any], grader: str, where: str) -> tuple[str, ...]:
         isinstance(a, str | int | float) and not isinstance(a, bool) for a in answers
     ):
         raise UserError(
-            f'{where}: "answer" must be a text, a number or a list of them, not {_kind(given)}'
+            f'{where}: "answer" must be a text, a number or a list of them, not {kind_of(given)}'
         )
     texts = tuple(str(answer) for answer in answers)
     for text in texts:
@@ -121,8 +100,3 @@ def _check_answer(text: str, grader: str, where: str) -> None:
             raise UserError(f"{where}: {text!r} is no regular expression: {error}") from None
     if grader == "number" and not number(text, text):
         raise UserError(f"{where}: the answer {text!r} holds no number for the grader `number`")
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
-    return "null" if value is None else names.get(type(value), "a number")

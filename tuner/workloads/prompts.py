@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from tuner.errors import UserError
-from tuner.workloads._lines import lines
+from tuner.workloads.lines import json_object, lines, prompt_in
 from tuner.workloads.request import Request
 from tuner.workloads.workload import Workload
 
@@ -41,18 +40,8 @@ def read_prompts(path: str | Path) -> Workload:
 
 
 def _parse(line: str, where: str) -> Request:
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{where}, column {error.colno}: {error.msg}; each line must be one JSON object like "
-            f"{_EXAMPLE}"
-        ) from None
-    if not isinstance(entry, dict):
-        raise UserError(f"{where}: each line must be one JSON object like {_EXAMPLE}")
-    prompt = entry.get("prompt")
-    if not isinstance(prompt, str) or not prompt:
-        raise UserError(f'{where}: "prompt" must be a non-empty text, as in {_EXAMPLE}')
+    entry = json_object(line, where, _EXAMPLE)
+    prompt = prompt_in(entry, where, _EXAMPLE)
     most, least = (_tokens(entry, key, where) for key in ("max_tokens", "min_tokens"))
     if most is not None and least is not None and least > most:
         raise UserError(f'{where}: "min_tokens" {least} is more than "max_tokens" {most}')

@@ -21,6 +21,7 @@ from tuner.engines.serving.probe import chat_or_completions, version_of
 from tuner.engines.transformers_engine import check_model
 from tuner.errors import UserError
 from tuner.measure.engine import EngineFailure
+from tuner.measure.meters import process_tree
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -188,7 +189,7 @@ class Launch:
     def _listens(self, process: GuardedProcess) -> bool:
         """Whether it is our server that answered, and not another that was faster on this port."""
         owner = machine.listener(self.url)
-        return owner is None or owner in {member.pid for member in machine.tree((process.pid,))}
+        return owner is None or owner in {member.pid for member in process_tree((process.pid,))}
 
     def _failure(self, process: GuardedProcess, *, served: bool) -> EngineFailure:
         status, log = process.status(), process.log()

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from tuner.measure.meters import process_tree
+
 _FORWARDERS = {
     "caddy",
     "docker-proxy",
@@ -58,20 +60,9 @@ def _passes_on(pid: int | None) -> bool:
     return pid is not None and psutil.Process(pid).name() in _FORWARDERS
 
 
-def tree(pids: Sequence[int]) -> list[psutil.Process]:
-    """Processes and their descendants, as far as they still run."""
-    found: dict[int, psutil.Process] = {}
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(pid)
-            for member in (process, *process.children(recursive=True)):
-                found[member.pid] = member
-    return list(found.values())
-
-
 def reset_peaks(pids: Sequence[int]) -> bool:
     """Let the kernel begin anew with the largest resident set of each process; tell if it could."""
-    processes = tree(pids)
+    processes = process_tree(pids)
     try:
         for process in processes:
             Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # proc(5)
@@ -83,7 +74,7 @@ def reset_peaks(pids: Sequence[int]) -> bool:
 def peak_memory(pids: Sequence[int]) -> int | None:
     """The sum of the processes' largest resident sets since `reset_peaks`; None where unknown."""
     total = 0
-    for process in tree(pids):
+    for process in process_tree(pids):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
@@ -99,7 +90,7 @@ def device() -> str:
 
 def gpus_of(pids: Sequence[int]) -> list[str]:
     """UUIDs of the GPUs on which the processes are; empty where that cannot be seen."""
-    members = {process.pid for process in tree(pids)}
+    members = {process.pid for process in process_tree(pids)}
     return sorted(uuid for uuid, users in _gpu_users().items() if members & users)
 
 

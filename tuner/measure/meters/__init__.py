@@ -1,7 +1,7 @@
 """Energy meters: the best one that works here, and why the others do not."""
 
 from tuner.measure.meters.choose import best_meter, probe_meters
-from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter, cpu_seconds
+from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter, cpu_seconds, process_tree
 from tuner.measure.meters.rapl import RaplMeter
 from tuner.measure.meters.reading import Meter, MeterStatus, Reading
 
@@ -15,4 +15,5 @@ __all__ = [
     "best_meter",
     "cpu_seconds",
     "probe_meters",
+    "process_tree",
 ]

@@ -23,7 +23,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     when its parent has waited for it, in ticks.
     """
     total = 0.0
-    for process in _tree(pids):
+    for process in process_tree(pids):
         with contextlib.suppress(psutil.Error, OSError):
             times = process.cpu_times()
             waited_for = float(times.children_user + times.children_system)
@@ -75,7 +75,8 @@ class CpuTimeMeter:
         """Nothing to let go of."""
 
 
-def _tree(pids: Sequence[int]) -> list[psutil.Process]:
+def process_tree(pids: Sequence[int]) -> list[psutil.Process]:
+    """Processes and their descendants, as far as they still run."""
     found: dict[int, psutil.Process] = {}
     for pid in pids:
         with contextlib.suppress(psutil.Error):
