@@ -209,3 +209,19 @@ def test_a_server_is_given_room_for_the_longest_request():
     assert tight["cb_num_blocks"] * tight["cb_block_size"] == 128
     with pytest.raises(UserError):
         short.configuration({**batched, "cb_num_blocks": 4, "cb_block_size": 16})
+
+
+@pytest.mark.slow
+def test_a_workload_is_timed_and_a_task_graded_beside_it():
+    result = tune(
+        "builtin:small", n_prompts=10, workload="fixed:input=6,output=3", n_requests=8,
+        pins={"threads": 1, "search": "OneByOne", "token_choice": "Greedy", "dtype": "float32",
+              "cache": "Dynamic", "attn_implementation": "sdpa"},
+        max_trials=3, seconds_per_trial=0.5, verify_rounds=2, levels=("accuracy>=default*0.5",),
+    )  # fmt: skip
+    for record in result.trials:
+        measurement = record.measurement
+        assert measurement.metrics["accuracy"].n == len(measurement.scores) == 10
+        assert measurement.metrics["mean_output_tokens"].value == pytest.approx(3)
+    assert result.recommended
+    assert all(r.measurement.metrics["accuracy"].n == 10 for r in result.recommended)

@@ -11,7 +11,6 @@ from tuner.errors import UserError
 from tuner.measure import (
     Dominated,
     Engine,
-    EngineFailure,
     Measurement,
     Memory,
     dominated_by,
@@ -106,7 +105,9 @@ class EngineBench:
         )
         self._require_energy()
         if self._asking.graded is not None:
-            measurement = graded(self._engine, measurement, self._asking.graded, seed, self._phase)
+            measurement = graded(
+                self._engine, arguments, measurement, self._asking.graded, seed, self._phase
+            )
         return self._drift.taken_out(measurement, (began + self._session.elapsed) / 2)
 
     def measure_again(
@@ -125,14 +126,11 @@ class EngineBench:
             on_progress=self._phase,
             turns=2 if self._spec.launch is not None else TURNS,
         )
-        task = self._asking.graded
-        if task is not None:
-            for i, measurement in enumerate(measurements):
-                try:
-                    self._engine.apply(arguments[i])
-                except EngineFailure:
-                    continue  # it ran a moment ago; the measurement then lacks its accuracy
-                measurements[i] = graded(self._engine, measurement, task, seed, self._phase)
+        if (task := self._asking.graded) is not None:
+            measurements = [
+                graded(self._engine, told, measurement, task, seed, self._phase)
+                for told, measurement in zip(arguments, measurements, strict=True)
+            ]
         return dict(zip(configurations, measurements, strict=True))
 
     def seconds_of_rounds(self, configurations: Sequence[Configuration], rounds: int) -> float:

@@ -8,17 +8,19 @@ from dataclasses import replace
 
 from tuner.measure import Engine, EngineFailure, Failure, Measurement, Metric
 from tuner.measure.statistics import estimate_share
+from tuner.space import Arguments
 from tuner.tasks import Task
 
 
 def graded(
     engine: Engine,
+    arguments: Arguments,
     measurement: Measurement,
     task: Task,
     seed: int,
     on_progress: Callable[[str], None],
 ) -> Measurement:
-    """The measurement with the accuracy of the configuration in force, on all prompts of a task.
+    """The measurement of a configuration with its accuracy on all prompts of a task.
 
     Requests that got no answer score nothing. One that failed is returned as it is.
     """
@@ -27,6 +29,7 @@ def graded(
     on_progress(f"{len(task)} graded prompts")
     began = time.monotonic()
     try:
+        engine.apply(arguments)
         completions = engine.run(task.requests, seed=seed)
     except EngineFailure as failure:
         return replace(
