@@ -49,9 +49,9 @@ def test_a_machine_that_slows_down_is_seen_and_taken_out_of_times_and_rates():
     machine = Machine()
     drift = Drift(machine, machine.refer)
     drift.look()
-    machine.elapsed, machine.slow = 100.0, 1.5
+    machine.elapsed, machine.slow = 100.0, 1.2
     drift.look()
-    seen = drift.taken_out(measured(1.5), 101.0)
+    seen = drift.taken_out(measured(1.2), 101.0)
     truth = measured()
     for name in ("mean_e2el_ms", "p99_ttft_ms", "request_throughput"):
         assert seen.metrics[name].value == pytest.approx(truth.metrics[name].value, rel=0.02)
@@ -60,6 +60,19 @@ def test_a_machine_that_slows_down_is_seen_and_taken_out_of_times_and_rates():
     assert seen.metrics["accuracy"] == truth.metrics["accuracy"]
     assert seen.metrics["joules_per_request"] == truth.metrics["joules_per_request"]
     assert "drift of the machine taken out" in seen.notes[0]
+
+
+def test_a_machine_that_is_busy_with_something_else_is_suspected_not_corrected():
+    """Programs that take the processors slow one configuration more than another."""
+    machine = Machine()
+    drift = Drift(machine, machine.refer)
+    drift.look()
+    machine.elapsed, machine.slow = 100.0, 20.0
+    drift.look()
+    seen = drift.taken_out(measured(), 101.0)
+    assert seen.metrics == measured().metrics
+    assert seen.validity == "suspect"
+    assert "mean_e2el_ms 20 times" in seen.reasons[0]
 
 
 def test_what_may_be_chance_is_left_in():

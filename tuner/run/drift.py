@@ -16,6 +16,9 @@ SHARE = 20.0
 """And so many times what a reference takes: they cost no more than its inverse of a study."""
 SMALL = 0.05
 """A drift that may be smaller than this share is left in: correcting would only add noise."""
+LARGE = 1.25
+"""A drift by more than this factor, either way, is no drift but another machine: something else
+is at work, which slows configurations differently. Nothing is corrected then."""
 TIME, ENERGY = "mean_e2el_ms", "joules_per_request"
 """What the drift of times and of energies is read from."""
 _DRIFTS: Mapping[str, tuple[str, bool]] = {
@@ -59,11 +62,16 @@ class Drift:
         """The measurement as it would have been when the default was first measured.
 
         Only times and energies change, and only where the drift is beyond doubt; then the
-        measurement says so.
+        measurement says so. Where it is large, nothing is changed and the measurement is suspect.
         """
         ratios = {name: self._ratio(name, at_s) for name in (TIME, ENERGY)}
-        if not any(ratios.values()):
+        if measurement.validity == "invalid" or not any(ratios.values()):
             return measurement
+        large = {n: r for n, r in ratios.items() if r and not 1 / LARGE <= r.value <= LARGE}
+        if large:
+            words = ", ".join(f"{name} {r.value:.3g} times" for name, r in large.items())
+            reason = f"the machine was another one than at first: the default had {words} as much"
+            return replace(measurement, validity="suspect", reasons=(*measurement.reasons, reason))
         metrics = dict(measurement.metrics)
         for name, metric in metrics.items():
             drift, falls = _DRIFTS.get(metric.unit, ("", False))
