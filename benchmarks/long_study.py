@@ -31,19 +31,17 @@ def main() -> None:
     options = parser.parse_args()
     command = [sys.executable, "-m", "tuner.cli", "run", "--model", options.model]
     command += ["--max-trials", str(options.trials), "--seed", str(options.seed)]
-    command += ["--out", str(options.out), "--json"]
+    command += ["--out", str(options.out)]
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     started: dict[int, psutil.Process] = {}
     while process.poll() is None:
         for child in _descendants(process.pid):
             started[child.pid] = child
         time.sleep(1.0)
-    assert process.stdout is not None
-    printed = process.stdout.read()
     if process.returncode:
         sys.exit(f"tune run ended with status {process.returncode}")
-    result = json.loads(printed)
+    result = json.loads((options.out / "result.json").read_text())
     report(result, time.monotonic() - began)
     wrong = [*accounting(result, options.out, options.trials), *left_over(started)]
     for problem in wrong:

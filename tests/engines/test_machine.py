@@ -73,7 +73,7 @@ def test_the_largest_memory_is_that_since_the_reset():
 
 def test_gpus_are_those_on_which_the_processes_and_their_children_are(monkeypatch):
     child = SimpleNamespace(pid=11)
-    monkeypatch.setattr(machine, "tree", lambda pids: [SimpleNamespace(pid=10), child])
+    monkeypatch.setattr(machine, "process_tree", lambda pids: [SimpleNamespace(pid=10), child])
     users = {"GPU-a": {1, 11}, "GPU-b": {2}, "GPU-c": set()}
     monkeypatch.setattr(machine, "_gpu_users", lambda: users)
     assert machine.gpus_of([10]) == ["GPU-a"]

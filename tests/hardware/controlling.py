@@ -17,6 +17,9 @@ LEVELS = {
 
 
 def main(how: str, seed: str) -> None:
+    # Whoever runs the tests may ignore these signals (nohup, a shell's background jobs).
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     draw = random.Random(seed)
     if how == "handler":
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(7))

@@ -57,6 +57,7 @@ def test_what_is_drawn_is_answered(server, batching):
 @pytest.mark.parametrize(
     ("load", "request_", "words"),
     [
+        ({"attn_implementation": "flex_attention", "compile": True}, {}, "BlockMask"),
         ({}, {**LOOKUP, "generation_config.use_cache": False}, "use_cache"),
         ({}, {"generation_config.cache_implementation": "offloaded"}, "CUDA"),
         ({}, {"generation_config.num_beams": 2}, "beam"),
