@@ -149,8 +149,7 @@ class EngineBench:
         longest = PATIENCE * self._spec.seconds_per_trial
         once = sum(min(windows[c], longest) for c in configurations)
         if self._spec.launch is not None:
-            longest_setup = sum(max(setups.values()) for _ in configurations)
-            return rounds * (once + 2 * longest_setup)
+            return rounds * (once + 2 * sum(setups[c] for c in configurations))
         return rounds * once + LOAD_SECONDS * len(configurations)
 
     @property
