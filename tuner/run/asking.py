@@ -10,8 +10,9 @@ from tuner.errors import UserError
 from tuner.models.context import context_of
 from tuner.models.counting import token_counter
 from tuner.study import StudySpec
+from tuner.study.models import is_gguf
 from tuner.tasks import Task, builtin_task, read_task
-from tuner.workloads import Work, exact_fill, read_workload
+from tuner.workloads import Count, Work, exact_fill, read_workload
 from tuner.workloads.filling import estimated_count
 
 UNLIMITED = 1024
@@ -43,7 +44,7 @@ def longest_request(asking: Asking, model: str) -> int:
 
     An answer without a limit of its own counts with `UNLIMITED` tokens.
     """
-    count, context = token_counter(model), context_of(model)
+    count, context = _counter(model), _context(model)
     requests = [*asking.work.requests, *(asking.graded.requests if asking.graded else ())]
     longest = max(count(r.prompt) + (r.max_tokens or UNLIMITED) for r in requests)
     return longest if context is None else min(longest, context)
@@ -69,11 +70,20 @@ def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
     known = models[0] if models else None
     work = read_workload(
         spec.workload,
-        fill=exact_fill(token_counter(known) if known else estimated_count),
+        fill=exact_fill(_counter(known) if known else estimated_count),
         n=spec.n_requests,
         seed=spec.seed,
         scale=spec.scale,
         rate=spec.rate,
-        context=context_of(known) if known else None,
+        context=_context(known) if known else None,
     )
     return Asking(work, task)
+
+
+def _counter(model: str) -> Count:
+    """How long a text is to a model; an estimate for GGUF files, which transformers cannot read."""
+    return estimated_count if is_gguf(model) else token_counter(model)
+
+
+def _context(model: str) -> int | None:
+    return None if is_gguf(model) else context_of(model)

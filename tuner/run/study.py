@@ -34,6 +34,9 @@ LEAST_ROUNDS = 2
 FIRST_BATCH = 0.75
 """Share of the time left that a batch of verifications may take: another one may follow."""
 
+VERIFYING = 0.4
+"""Share of a time limit that is kept for verification at most."""
+
 DISGUISE = 0.98
 """Rank correlation from which two objectives are called the same thing in disguise."""
 
@@ -127,7 +130,7 @@ def _reserve(
     wanted = {default.configuration, *chooser.candidates(points, MAX_CANDIDATES)}
     # A second batch (a runner-up that the verification puts ahead) costs about half again.
     needed = 1.5 * bench.seconds_of_rounds(list(wanted), spec.verify_rounds)
-    return min(needed, 0.6 * spec.max_seconds) if spec.max_seconds else needed
+    return min(needed, VERIFYING * spec.max_seconds) if spec.max_seconds else needed
 
 
 def _rounds(

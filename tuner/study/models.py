@@ -27,8 +27,13 @@ def resolve_models(names: Sequence[str], trust_remote_code: bool) -> tuple[str, 
         if name == "builtin":
             resolved += [f"builtin:{size}" for size in reversed(BUILTIN)]
             continue
-        check_model(name)
         folder = Path(name).expanduser()
+        if is_gguf(name):
+            if not folder.is_file():
+                raise UserError(f"there is no model file {name}; check the path")
+            resolved.append(str(folder.resolve()))
+            continue
+        check_model(name)
         is_folder = folder.is_dir() and not is_builtin(name)
         if not is_folder and not is_builtin(name):
             _require_hub_model(name, trust_remote_code)
@@ -42,6 +47,11 @@ def study_domains(model: FeatureModel, models: Sequence[str]) -> dict[str, Seque
     if "model" in model.features:
         domains["model"] = tuple(models)
     return domains
+
+
+def is_gguf(name: str) -> bool:
+    """Whether a model is a file of llama.cpp."""
+    return name.endswith(".gguf")
 
 
 def folder_of(name: str) -> Path | None:
