@@ -63,6 +63,7 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
             seed=spec.seed,
             limits=Limits(spec.max_trials, spec.max_seconds),
             levels=levels,
+            paced=spec.max_seconds is not None and spec.launch is not None,
         )
         bench = setting.bench(session, levels, observe)
         observe(Started(len(session.told), setting.space.size))

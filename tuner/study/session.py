@@ -62,6 +62,7 @@ class Session:
         seed: int = 0,
         limits: Limits | None = None,
         levels: Sequence[Level] = (),
+        paced: bool = False,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
@@ -72,7 +73,7 @@ class Session:
             seed=seed,
             budget=self.limits.max_trials,
             levels=levels,
-            paced=self.limits.max_seconds is not None,
+            paced=paced,
         )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)
