@@ -118,6 +118,7 @@ class Tuner:
         max_seconds: float | None = None,
         accuracy_tolerance: float = 0.02,
         levels: Sequence[str] = (),
+        paced: bool = False,
     ) -> None:
         """Open or go on with a study.
 
@@ -134,6 +135,8 @@ class Tuner:
             max_seconds: at most so long.
             accuracy_tolerance: what a recommendation may lose of the default's accuracy.
             levels: service levels, such as `p99_ttft_ms<500`; their metrics are told too.
+            paced: ask for progress in a given time instead of by measurement, from the time
+                between `ask` and `tell`.
         """
         self.space = _space(space, pins or {}, domains or {})
         self.objectives = tuple(Objective.parse(text) for text in objectives)
@@ -147,6 +150,7 @@ class Tuner:
             seed=seed,
             limits=Limits(max_trials, max_seconds),
             levels=self.levels,
+            paced=paced,
         )
         self._asked: dict[int, float] = {}
 
