@@ -46,8 +46,8 @@ def version_warning(model: FeatureModel, version: str | None = None) -> str | No
         return None
     try:
         fits = SpecifierSet(range_).contains(version, prereleases=True)
-    except InvalidVersion:
-        fits = False
+    except InvalidVersion:  # the name of a build, which says nothing of its release
+        return None
     if fits:
         return None
     return (
