@@ -104,6 +104,8 @@ RULES = {
          {}, {"kv_cache_dtype": "KvFp8E4M3"}, {"kv_cache_dtype": "KvInt8PerHead"}),
         ("KvInt8PerHead => accelerator",
          {"accelerator": False}, {"kv_cache_dtype": "KvInt8PerHead"}, {"execution": "Eager"}),
+        ("block_size == 16 => accelerator",
+         {"accelerator": False}, {"block_size": 16}, {"block_size": 32}),
         ("dtype == 'bfloat16' => checkpoint_dtype != 'bfloat16'",
          {}, {"dtype": "bfloat16"}, {"dtype": "float16"}),
         ("dtype == 'float16' => checkpoint_dtype == 'bfloat16'",
