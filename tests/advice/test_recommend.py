@@ -133,3 +133,11 @@ def test_a_default_that_never_ran_leaves_the_front_alone():
     advice = recommend([other], OBJECTIVES, DEFAULT, 0.02, lambda c: Arguments({}, {}, {}))
     assert advice.recommended == ()
     assert [p.configuration for p in advice.front] == [named("other")]
+
+
+def test_where_the_machine_has_become_slower_what_was_run_side_by_side_is_recommended():
+    trials = {"default": measured(10, 100, 9), "good": measured(5, 90, 9)}
+    trials |= {f"other{i}": measured(5.2 + i / 100, 91 + i, 9) for i in range(12)}
+    truth = {name: measured(300, 3000, 9) for name in trials}
+    truth["good"] = measured(150, 2700, 9)
+    assert roles(advise(trials, truth))["cheapest"] == "good"

@@ -87,9 +87,13 @@ def recommend(
     reference = next(p.values for p in eligible if p.configuration == default)
     keeping = points if missed else [p for p in points if p.keeps]
     on_front = {p.configuration for p in front(keeping, objectives)}
+    chosen = Chooser(tuple(objectives), reference, tolerance).choose(eligible)
+    # Where only trials that were not run again seem better than all that was, they were lucky, or
+    # the machine was quieter then: what was run side by side decides.
+    unrivalled = on_front.isdisjoint(chosen.values())
     roles: dict[Configuration, list[Role]] = {}
-    for role, choice in Chooser(tuple(objectives), reference, tolerance).choose(eligible).items():
-        if choice in on_front:
+    for role, choice in chosen.items():
+        if choice in on_front or unrivalled:
             roles.setdefault(choice, []).append(role)
     recommended = tuple(
         Recommendation(
