@@ -75,7 +75,9 @@ def test_answers_come_in_the_order_of_the_requests_with_their_figures(attached):
         assert (completion.n_prompt_tokens, completion.n_output_tokens) == (3, 6)
         assert 0 < completion.ttft_s < completion.last_token_s <= completion.latency_s
         assert len(completion.gaps_s) == 5
-        assert sum(completion.gaps_s) >= 5 * PAUSE_S
+        assert (
+            completion.last_token_s >= 5 * PAUSE_S
+        )  # a piece may be seen late, so gaps may be less
         assert completion.finish_reason == "length"
         assert completion.error is None
     assert attached.settings["warnings"] == []
