@@ -2,8 +2,10 @@
 
 Domains are finite, so whatever a kernel needs of one parameter is a small matrix over pairs of
 its values. A parameter that is inactive has a value of its own: two inactive ones are at distance
-0, active and inactive at distance 1. Two configurations in which a conditional parameter is
-inactive are therefore never separated by it.
+0, so two configurations in which a conditional parameter is inactive are never separated by it.
+Categories are at distance 1 of one another and of being inactive. Numbers lie on a line of length
+1, and being inactive beside its middle, at distance 1 from its ends: at distance 1 from all of it
+there is no such point, and the kernel would be none (not positive semidefinite).
 
 Notation: d of the p parameters matter; V values in all of them together, inactive ones included.
 """
@@ -57,5 +59,6 @@ def _table(parameter: Parameter) -> Tensor:
     if parameter.kind == "ordered":
         x = torch.tensor(parameter.positions, dtype=torch.float64)
         table[1:, 1:] = (x[:, None] - x[None, :]) ** 2
+        table[0, 1:] = table[1:, 0] = 0.75 + (x - 0.5) ** 2
     table.fill_diagonal_(0.0)
     return table
