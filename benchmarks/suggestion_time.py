@@ -1,54 +1,104 @@
-"""Processor seconds of one suggestion over finished trials, on one core.
+"""Processor seconds and memory of one suggestion over finished trials, on one core.
 
     python benchmarks/suggestion_time.py
 
-Three objectives, the shipped space of transformers (over 10^10 configurations, 32 parameters,
-most of them conditional) or 12 mixed parameters; the stopping rule is judged before each
-suggestion, as in a study.
+Three objectives, on 12 mixed parameters, on the shipped space of transformers (over 10^10
+configurations) and on the shipped spaces with more than 10^12, most of whose parameters are
+conditional. A suggestion is what an ask costs in a study: the stopping rule is judged, then a
+configuration is proposed, with nothing running beside it or with `--pending` trials, in turn. Each
+space has a process of its own, whose greatest memory is told.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import multiprocessing
+import resource
 import time
 
 import numpy as np
 
 from tuner.search import Observation, ParetoSampler
-from tuner.space import Space, TableSpace, load_space
+from tuner.space import Configuration, Space, TableSpace, load_space
 from tuner.surrogates import Objective
 
 OBJECTIVES = (Objective("energy", "min"), Objective("latency", "min"), Objective("accuracy", "max"))
+TWELVE = "12 mixed"
+SPACES = (TWELVE, "transformers", "vllm", "sglang", "llama_cpp")
+CAUSES = ("out of memory", "refused")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--finished", type=int, nargs="+", default=[20, 50, 100, 200])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--pending", type=int, default=0)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--pending", type=int, default=16)
+    parser.add_argument("--failing", type=float, default=0.0, help="share of trials that failed")
+    parser.add_argument("--spaces", nargs="+", default=SPACES)
     arguments = parser.parse_args()
-    for name, space in (("transformers", load_space("transformers")), ("12 mixed", twelve())):
-        for n in arguments.finished:
-            seconds = [once(space, n, seed, arguments.pending) for seed in range(arguments.repeats)]
-            print(f"{name:14} after {n:4d}: {np.median(seconds):.3f} s", flush=True)
+    print(f"| space | finished | seconds | with {arguments.pending} running | ratio |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in arguments.spaces:
+        child = multiprocessing.get_context("spawn").Process(target=report, args=(name, arguments))
+        child.start()
+        child.join()
+        if child.exitcode:
+            raise SystemExit(child.exitcode)
 
 
-def once(space: Space, n: int, seed: int, pending: int) -> float:
+def report(name: str, arguments: argparse.Namespace) -> None:
+    """Print the medians of one space, and the memory of this process."""
+    space = twelve() if name == TWELVE else load_space(name)
+    once(space, 12, 0)  # libraries loaded
+    for n in arguments.finished:
+        alone, beside = np.median(
+            [
+                [once(space, n, seed, q, arguments.failing) for q in (0, arguments.pending)]
+                for seed in range(arguments.repeats)
+            ],
+            axis=0,
+        )
+        print(f"| {name} | {n} | {alone:.3f} | {beside:.3f} | {beside / alone:.2f} |", flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    p = len(space.parameters)
+    print(f"{name}: {p} parameters, {space.size:.2g} configurations, at most {peak:.0f} MiB")
+
+
+def once(space: Space, n: int, seed: int, pending: int = 0, failing: float = 0.0) -> float:
     """Processor seconds to judge the stop and propose one after `n` random measurements."""
     rng = np.random.default_rng(seed)
-    weights = {(p.name, v): rng.normal(size=3) * 0.3 for p in space.parameters for v in p.values}
+    landscape = Landscape(space, seed, failing)
     codes = np.unique(space.sample(2 * n + pending, rng), axis=0)[: n + pending]
-    seen = []
-    for code, configuration in zip(codes[:n], space.decode(codes[:n]), strict=True):
-        a, b, c = sum(weights[item] for item in configuration.items())
-        seen.append(Observation(code, (math.exp(a), math.exp(b), 1 / (1 + math.exp(-c)))))
+    seen = landscape.measure(codes[:n])
     sampler = ParetoSampler(space, OBJECTIVES, seed=seed)
-    sampler.status(seen[:-1])  # as in a study: libraries loaded, the past judged before
+    sampler.status(seen[:-1])  # as in a study: the past was judged before
     began = time.process_time()
     sampler.status(seen)
     sampler.propose(seen, pending=codes[n:])
     return time.process_time() - began
+
+
+class Landscape:
+    """Three objectives that are products of one random factor per value, and failures."""
+
+    def __init__(self, space: Space, seed: int, failing: float = 0.0) -> None:
+        self.space, self.failing = space, failing
+        self.rng = np.random.default_rng([seed, 1])
+        self.weights = {
+            (p.name, v): self.rng.normal(size=3) * 0.3 for p in space.parameters for v in p.values
+        }
+
+    def measure(self, codes: np.ndarray) -> list[Observation]:
+        """What measuring each of N configurations gives."""
+        configurations = self.space.decode(codes)
+        return [self._observation(*pair) for pair in zip(codes, configurations, strict=True)]
+
+    def _observation(self, code: np.ndarray, configuration: Configuration) -> Observation:
+        if self.rng.random() < self.failing:
+            return Observation(code, cause=str(self.rng.choice(CAUSES)))
+        a, b, c = sum(self.weights[item] for item in configuration.items())
+        return Observation(code, (math.exp(a), math.exp(b), 1 / (1 + math.exp(-c))))
 
 
 def twelve() -> TableSpace:
