@@ -1,4 +1,4 @@
-"""Spaces with far more than 10^12 configurations: what is proposed, and what it is computed from."""
+"""Spaces with more than 10^12 configurations: what is proposed, and what it is computed from."""
 
 from __future__ import annotations
 

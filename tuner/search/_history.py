@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -109,6 +109,11 @@ class History:
     def known(self) -> Codes:
         """Configurations that need no first measurement: measured, failed and pending."""
         return np.concatenate([self.codes, self.failed, self.pending])
+
+    @property
+    def settled(self) -> History:
+        """The same without what is being measured."""
+        return replace(self, pending=self.pending[:0])
 
     @property
     def key(self) -> bytes:

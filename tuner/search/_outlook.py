@@ -6,8 +6,7 @@ again sees what it would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +15,12 @@ import torch
 
 from tuner.search._acquisition import ehvi, gains
 from tuner.search._candidates import best_candidates
-from tuner.search._cost import Cost
+from tuner.search._fitted import Fitted, one_thread
 from tuner.search._history import History
 from tuner.search._promises import Promises
 from tuner.search.pareto import free_boxes, hypervolume, minimal
 from tuner.space.contract import Codes, Space
-from tuner.surrogates import Feasibility, Objective, Surrogate
+from tuner.surrogates import Objective, Surrogate
 from tuner.surrogates.level import Level, modelled
 
 Floats = npt.NDArray[np.float64]
@@ -100,21 +99,19 @@ def look(
     objectives: Sequence[Objective],
     levels: Sequence[Level],
     history: History,
+    fitted: Fitted,
     seed: int,
 ) -> Outlook:
-    """Fit the models to a history with at least one measurement and rank what to measure next.
+    """Rank what to measure next after a history, by the models fitted to it.
 
     The values of the history are those of `modelled(objectives, levels)`.
     """
     rng = np.random.default_rng([seed, 1, history.told, len(history.pending)])
     outputs, m = modelled(objectives, levels), len(objectives)
     with one_thread():
-        surrogate = Surrogate.fit(
-            space, history.codes, history.values, history.sems, outputs
-        ).imagine(history.pending)
-        works = Feasibility.fit(space, history.codes, history.failed, history.causes)
+        surrogate = fitted.surrogate.imagine(history.pending)
+        works, cost = fitted.works, fitted.cost
         promises = Promises.of(space, history, surrogate, outputs, levels)
-        cost = Cost.fit(space, history)
         seen, doubt = surrogate.standardised(surrogate.codes)
         expected = seen[:, :m].numpy()
         on_front = _front(expected, promises.kept(seen.numpy()))
@@ -207,14 +204,3 @@ def _repeats(
         worth[k] = float(later - now)
     noisy = (single > 0).any(1).numpy()
     return codes[noisy], np.maximum(worth[noisy], 0.0)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: matrices of this size only get slower on more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

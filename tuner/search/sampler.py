@@ -13,6 +13,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from tuner.errors import UserError
 from tuner.search._candidates import without
+from tuner.search._fitted import Fitted
 from tuner.search._history import History, Observation
 from tuner.search._outlook import Outlook, look
 from tuner.search.design import design_size, initial_design
@@ -28,7 +29,7 @@ CAUSE = "tuner:cause"
 LOST_TWICE = "crash"
 """What a configuration is taken for whose trial was lost twice without a stated cause."""
 REMEMBERED = 8
-"""Outlooks kept in memory: enough for the stopping rule and the next ask to share them."""
+"""Fits and outlooks kept: enough for the stopping rule and the asks after it to share them."""
 
 
 class ParetoSampler(optuna.samplers.BaseSampler):
@@ -80,6 +81,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         self.rule = rule or StopRule()
         self._design = initial_design(space, design_size(space, budget), seed=seed)
         self._codes: dict[tuple[tuple[str, Any], ...], Codes | None] = {}
+        self._fits: OrderedDict[bytes, Fitted] = OrderedDict()
         self._outlooks: OrderedDict[bytes, Outlook] = OrderedDict()
         self._gains: OrderedDict[bytes, float] = OrderedDict()
 
@@ -180,10 +182,21 @@ class ParetoSampler(optuna.samplers.BaseSampler):
     def _outlook(self, history: History) -> Outlook:
         key = history.key
         if key not in self._outlooks:
-            self._outlooks[key] = look(self.space, self.objectives, self.levels, history, self.seed)
+            fitted = self._fitted(history)
+            self._outlooks[key] = look(
+                self.space, self.objectives, self.levels, history, fitted, self.seed
+            )
             while len(self._outlooks) > REMEMBERED:
                 self._outlooks.popitem(last=False)
         return self._outlooks[key]
+
+    def _fitted(self, history: History) -> Fitted:
+        key = history.settled.key
+        if key not in self._fits:
+            self._fits[key] = Fitted.of(self.space, self.outputs, history)
+            while len(self._fits) > REMEMBERED:
+                self._fits.popitem(last=False)
+        return self._fits[key]
 
     def _gain(self, history: History) -> float:
         key = history.key
