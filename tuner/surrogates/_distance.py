@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -43,6 +44,12 @@ class DistanceTables:
         tables = tuple(_table(parameters[j]) for j in columns)
         sizes = [0, *(len(t) for t in tables)][: len(tables)]
         return cls(tuple(columns), tables, torch.tensor(np.cumsum(sizes), dtype=torch.long))
+
+    @cached_property
+    def owner(self) -> Tensor:
+        """To which of the d parameters each of the V values belongs, length V."""
+        sizes = torch.tensor([len(t) for t in self.tables])
+        return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
 
     def places(self, codes: Codes) -> Tensor:
         """Row of each code in its table, `n x d`."""

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -69,7 +70,12 @@ class GP:
 
     def cross(self, places: Tensor) -> Tensor:
         """Covariance of N new rows with the measured ones, `N x n`."""
-        return _covariance(self.hyper, self.distances, places, self.places)
+        return _spread(self.hyper, self.distances, places, self._by_value)
+
+    @cached_property
+    def _by_value(self) -> Tensor:
+        """What every value of a parameter has in common with the measured ones, `V x 2 n`."""
+        return _by_value(self.hyper, self.distances, self.places)
 
     def predict(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the objective itself (no noise) at N rows, length N each."""
@@ -154,15 +160,28 @@ def _unpack(hyper: Tensor, d: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _covariance(hyper: Tensor, distances: DistanceTables, rows: Tensor, others: Tensor) -> Tensor:
     """Covariance without noise of N rows with n others, `N x n`."""
+    return _spread(hyper, distances, rows, _by_value(hyper, distances, others))
+
+
+def _by_value(hyper: Tensor, distances: DistanceTables, others: Tensor) -> Tensor:
+    """What n rows have in common with every value of each parameter, `V x 2 n`.
+
+    On the left the covariance of the parameter's own kernel, on the right the distance that the
+    value adds in the joint kernel.
+    """
     d = len(distances.columns)
-    w, inverse, s, _ = _unpack(hyper, d)
-    squared = distances.to_values(others)
-    single = [w[k] * matern(squared[k] * inverse[k]) for k in range(d)]
-    joint = [(4 / d) * inverse[k] * squared[k] for k in range(d)]
-    bags = rows + distances.offsets
-    return embedding_bag(bags, torch.cat(single), mode="sum") + s * matern(
-        embedding_bag(bags, torch.cat(joint), mode="sum")
-    )
+    w, inverse, _, _ = _unpack(hyper, d)
+    owner = distances.owner
+    squared = torch.cat(distances.to_values(others))
+    single = w[owner, None] * matern(squared * inverse[owner, None])
+    return torch.cat([single, ((4 / d) * inverse)[owner, None] * squared], 1)
+
+
+def _spread(hyper: Tensor, distances: DistanceTables, rows: Tensor, by_value: Tensor) -> Tensor:
+    """Covariance of N rows with n others from that of their values, `N x n`."""
+    both = embedding_bag(rows + distances.offsets, by_value, mode="sum")
+    single, joint = both.tensor_split(2, 1)
+    return single + hyper[-2].exp() * matern(joint)
 
 
 @dataclass(frozen=True)
@@ -189,9 +208,7 @@ class _Lookup:
         bags = places + distances.offsets
         has = torch.zeros(squared.shape, dtype=torch.float64)
         has.scatter_(0, bags.T, 1.0)
-        sizes = torch.tensor([len(t) for t in distances.tables])
-        owner = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
-        of = (owner[None, :] == torch.arange(len(sizes))[:, None]).double()
+        of = (distances.owner[None, :] == torch.arange(len(distances.tables))[:, None]).double()
         return cls(bags, squared, has, of)
 
 
