@@ -21,10 +21,10 @@ from tuner.measure import Protocol as Rules
 from tuner.run.asking import Asking
 from tuner.run.drift import Drift
 from tuner.run.grading import graded
-from tuner.search import Level, goodput_bounds
+from tuner.search import Level, Objective, goodput_bounds
 from tuner.space import Configuration, Space
 from tuner.study import Observer, Phase, StudySpec
-from tuner.study.session import Session
+from tuner.study.records import Record
 
 if TYPE_CHECKING:
     from tuner.engines import CommandEngine
@@ -40,6 +40,30 @@ REFERENCE_REQUESTS = 4
 
 LOAD_SECONDS = 4.0
 """Allowance for loading a candidate's model once more before it is verified."""
+
+
+class Trials(Protocol):
+    """What a bench reads of what is going on: a study, or a comparison."""
+
+    @property
+    def space(self) -> Space:
+        """What configurations are of."""
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is improved."""
+
+    @property
+    def outputs(self) -> tuple[Objective, ...]:
+        """The objectives, and the metrics that service levels are on."""
+
+    @property
+    def complete(self) -> list[Record]:
+        """The trials with objective values."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent, those before a resumption included."""
 
 
 class Bench(Protocol):
@@ -69,29 +93,29 @@ class EngineBench:
         self,
         engine: Engine,
         asking: Asking,
-        session: Session,
+        trials: Trials,
         spec: StudySpec,
         levels: Sequence[Level],
         observe: Observer,
     ) -> None:
         self._engine = engine
         self._asking = asking
-        self._session = session
+        self._trials = trials
         self._spec = spec
         self._levels = levels
         self._observe = observe
         self._rules = Rules(max_seconds=spec.seconds_per_trial, goodput=goodput_bounds(spec.levels))
-        self._memory = Memory(r.measurement for r in session.complete if r.measurement)
-        self._drift = Drift(session, self._refer)
+        self._memory = Memory(r.measurement for r in trials.complete if r.measurement)
+        self._drift = Drift(trials, self._refer)
 
     def measure(self, configuration: Configuration, number: int) -> Measurement:
         """Measure one configuration; the default has more time, as all are compared with it."""
-        space, is_default = self._session.space, configuration == self._session.space.default
+        space, is_default = self._trials.space, configuration == self._trials.space.default
         arguments = space.arguments(configuration)
         if not is_default:
             self._drift.look()
         seed = hash((self._spec.seed, number)) % 2**31
-        began = self._session.elapsed
+        began = self._trials.elapsed
         measurement = measure(
             self._engine,
             arguments,
@@ -108,13 +132,13 @@ class EngineBench:
             measurement = graded(
                 self._engine, arguments, measurement, self._asking.graded, seed, self._phase
             )
-        return self._drift.taken_out(measurement, (began + self._session.elapsed) / 2)
+        return self._drift.taken_out(measurement, (began + self._trials.elapsed) / 2)
 
     def measure_again(
         self, configurations: Sequence[Configuration], rounds: int
     ) -> dict[Configuration, Measurement]:
         """Measure configurations in interleaved rounds, with seeds that the search never used."""
-        arguments = [self._session.space.arguments(c) for c in configurations]
+        arguments = [self._trials.space.arguments(c) for c in configurations]
         seed = self._spec.seed + 2**30
         measurements = measure_interleaved(
             self._engine,
@@ -141,7 +165,7 @@ class EngineBench:
         """
         n, windows = len(self._asking.work), {}
         setups = {}
-        for record in self._session.complete:
+        for record in self._trials.complete:
             measurement = record.measurement
             if measurement is not None:
                 windows[record.configuration] = _pass_seconds(measurement, n)
@@ -160,17 +184,17 @@ class EngineBench:
     def _refer(self) -> Measurement:
         """The default once more, on as many requests as it answers in about a second."""
         self._phase("the default once more, to see drift")
-        default = self._session.space.default
-        trial = next((r for r in self._session.complete if r.configuration == default), None)
+        default = self._trials.space.default
+        trial = next((r for r in self._trials.complete if r.configuration == default), None)
         each_s = _pass_seconds(trial.measurement, 1) if trial and trial.measurement else 0.0
         n = min(len(self._asking.work), max(REFERENCE_REQUESTS, int(1 / (each_s or 1.0))))
         rules = replace(self._patient, min_repeats=3, max_repeats=3)
         work = self._asking.work.select(range(n))
-        return measure(self._engine, self._session.space.arguments(default), work, rules)
+        return measure(self._engine, self._trials.space.arguments(default), work, rules)
 
     def _require_energy(self) -> None:
         """Refuse to go on where the study is about energy that cannot be seen from here."""
-        wanted = [o.metric for o in self._session.sampler.outputs if o.kind == "energy"]
+        wanted = [o.metric for o in self._trials.outputs if o.kind == "energy"]
         if wanted and self._engine.device == "elsewhere":
             raise UserError(
                 f"{wanted[0]} cannot be measured: the server's processes cannot be seen from here. "
@@ -180,9 +204,9 @@ class EngineBench:
 
     def _dominated(self) -> Dominated:
         """Whether a trial that keeps the service levels is better for sure."""
-        complete = [r for r in self._session.complete if r.measurement is not None]
+        complete = [r for r in self._trials.complete if r.measurement is not None]
         default = next(
-            (r.measurement for r in complete if r.configuration == self._session.space.default),
+            (r.measurement for r in complete if r.configuration == self._trials.space.default),
             None,
         )
         rivals = [
@@ -190,12 +214,12 @@ class EngineBench:
             for r in complete
             if r.measurement and keeps(check_levels(self._levels, r.measurement, default))
         ]
-        directions = {o.metric: o.direction for o in self._session.objectives}
+        directions = {o.metric: o.direction for o in self._trials.objectives}
         return dominated_by(rivals, directions, len(self._asking.work))
 
     def _answers_key(self, configuration: Configuration) -> Hashable | None:
         return answers_key(
-            self._session.space, configuration, greedy_unasked=not self._spec.is_served
+            self._trials.space, configuration, greedy_unasked=not self._spec.is_served
         )
 
     def _phase(self, text: str) -> None:
@@ -205,21 +229,21 @@ class EngineBench:
 class CommandBench:
     """Calls a command of the user's own."""
 
-    def __init__(self, engine: CommandEngine, session: Session, observe: Observer) -> None:
+    def __init__(self, engine: CommandEngine, trials: Trials, observe: Observer) -> None:
         self._engine = engine
-        self._session = session
+        self._trials = trials
         self._observe = observe
 
     def measure(self, configuration: Configuration, number: int) -> Measurement:
         """Run the command for one configuration."""
-        return self._engine.measure(self._session.space.arguments(configuration))
+        return self._engine.measure(self._trials.space.arguments(configuration))
 
     def measure_again(
         self, configurations: Sequence[Configuration], rounds: int
     ) -> dict[Configuration, Measurement]:
         """Run the command for all configurations in every round."""
         self._observe(Phase(f"{rounds} rounds"))
-        arguments = [self._session.space.arguments(c) for c in configurations]
+        arguments = [self._trials.space.arguments(c) for c in configurations]
         found = self._engine.measure_interleaved(arguments, rounds)
         return dict(zip(configurations, found, strict=True))
 
@@ -227,7 +251,7 @@ class CommandBench:
         """As long as the trials took."""
         took = {
             r.configuration: r.measurement.seconds / max(1, _repeats(r.measurement))
-            for r in self._session.complete
+            for r in self._trials.complete
             if r.measurement is not None
         }
         return rounds * sum(took[c] for c in configurations)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from tuner.measure import Measurement
 from tuner.measure.drift import Reference, corrected, correction
 from tuner.measure.statistics import Ratio
-from tuner.study.session import Session
 
 EVERY_S = 60.0
 """Seconds between two references at least."""
@@ -32,28 +32,36 @@ _DRIFTS: Mapping[str, tuple[str, bool]] = {
 """By unit: which drift, and whether the metric falls where that rises."""
 
 
+class Timed(Protocol):
+    """Something that goes on."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+
+
 class Drift:
     """The default measured briefly now and then, always by the same requests.
 
     Args:
-        session: the study.
+        clock: what goes on meanwhile.
         refer: measures the default briefly.
 
     """
 
-    def __init__(self, session: Session, refer: Callable[[], Measurement]) -> None:
-        self._session = session
+    def __init__(self, clock: Timed, refer: Callable[[], Measurement]) -> None:
+        self._clock = clock
         self._refer = refer
         self._references: list[Reference] = []
         self._next_s = 0.0
 
     def look(self) -> None:
         """Measure the default where the last time is long enough ago."""
-        now = self._session.elapsed
+        now = self._clock.elapsed
         if now < self._next_s:
             return
         measurement = self._refer()
-        took = self._session.elapsed - now
+        took = self._clock.elapsed - now
         self._next_s = now + took + max(EVERY_S, SHARE * took)
         if measurement.failure is None:
             self._references.append(Reference(now + took / 2, measurement))

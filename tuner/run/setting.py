@@ -12,7 +12,7 @@ from tuner.engines import TransformersEngine
 from tuner.errors import UserError
 from tuner.measure import Engine
 from tuner.run.asking import Asking, longest_request, read_asking
-from tuner.run.bench import Bench, CommandBench, EngineBench
+from tuner.run.bench import Bench, CommandBench, EngineBench, Trials
 from tuner.run.controlled import ControlledEngine
 from tuner.search import Level
 from tuner.space import (
@@ -28,7 +28,6 @@ from tuner.space import (
 )
 from tuner.study import Observer, StudySpec
 from tuner.study.models import folder_of, resolve_models, study_domains
-from tuner.study.session import Session
 
 if TYPE_CHECKING:
     from tuner.engines import ServerEngine
@@ -37,10 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is tuned: the space, how a bench for a session is made, and what to know of it."""
+    """What is tuned: the space, how a bench is made, and what to know of it."""
 
     space: SearchSpace
-    bench: Callable[[Session, Sequence[Level], Observer], Bench]
+    bench: Callable[[Trials, Sequence[Level], Observer], Bench]
     notices: tuple[str, ...] = ()
     model: FeatureModel | None = None
 
@@ -60,9 +59,7 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
 
             space = features.space(spec)
             command = CommandEngine(spec.command, space=space)
-            yield Setting(
-                space, lambda session, _, observe: CommandBench(command, session, observe)
-            )
+            yield Setting(space, lambda trials, _, observe: CommandBench(command, trials, observe))
             return
         own = spec.url is None and spec.launch_command is None
         warning = version_warning(features.model) if own else None
@@ -74,8 +71,8 @@ def setting_of(spec: StudySpec) -> Iterator[Setting]:
             engine = stack.enter_context(_controlled(engine, features.gpu_settings))
         yield Setting(
             space,
-            lambda session, levels, observe: EngineBench(
-                engine, asking, session, spec, levels, observe
+            lambda trials, levels, observe: EngineBench(
+                engine, asking, trials, spec, levels, observe
             ),
             (warning,) if warning else (),
             features.model,

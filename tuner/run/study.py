@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from tuner.advice.effects import effects
 from tuner.advice.export import write_result
 from tuner.advice.recommend import MAX_CANDIDATES, observed_points, recommend
 from tuner.advice.result import Result
-from tuner.errors import UserError
 from tuner.measure import Measurement
-from tuner.measure.metrics import METRICS
+from tuner.run.aims import levels_of, objectives_of, open_folder
 from tuner.run.bench import Bench
+from tuner.run.notes import estimated_energy, in_disguise
 from tuner.run.setting import Setting, setting_of
-from tuner.search import Level, Objective, parse_levels
+from tuner.search import Level, Objective
 from tuner.space import Configuration, version_warning
 from tuner.study import Noticed, Observer, Started, StudySpec
 from tuner.study.loop import search
@@ -37,9 +36,6 @@ FIRST_BATCH = 0.75
 VERIFYING = 0.4
 """Share of a time limit that is kept for verification at most."""
 
-DISGUISE = 0.98
-"""Rank correlation from which two objectives are called the same thing in disguise."""
-
 
 def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
     """Run or go on with a study and return what it found; everything is in `out` afterwards.
@@ -47,14 +43,11 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
     Raises:
         UserError: for input that cannot be used.
     """
-    objectives = tuple(_objective(text, spec) for text in spec.aims)
-    levels = parse_levels(spec.levels)
-    for level in levels:
-        _known_metric(level.metric, f"--slo {level.text}", spec)
+    objectives, levels = objectives_of(spec), levels_of(spec)
     with ExitStack() as stack:
         setting = stack.enter_context(setting_of(spec))
         if out is not None:
-            _open_folder(out, spec)
+            open_folder(out, spec)
             stack.enter_context(locked(out))
         session = Session(
             setting.space,
@@ -76,42 +69,6 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
     if out is not None:
         _write(result, out)
     return result
-
-
-def _objective(text: str, spec: StudySpec) -> Objective:
-    """An objective on a metric that a measurement can have."""
-    objective = Objective.parse(text)
-    _known_metric(objective.metric, f"--objective {text}", spec)
-    return objective
-
-
-def _known_metric(metric: str, where: str, spec: StudySpec) -> None:
-    """Refuse a metric that no measurement of this study can have; a command may print any."""
-    if spec.command is not None:
-        return
-    if metric not in METRICS:
-        close = get_close_matches(metric, METRICS, 3, 0.4) or METRICS
-        raise UserError(
-            f"there is no metric {metric} (in {where}); did you mean {', '.join(close)}?"
-        )
-    if metric == "accuracy" and spec.task is None:
-        raise UserError(
-            f"{where} needs graded answers: give --task FILE, prompts with reference answers."
-        )
-
-
-def _open_folder(out: Path, spec: StudySpec) -> None:
-    """Make the folder of a study, or check that the study in it is the one that is meant."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / "spec.json"
-        if path.exists():
-            spec.require_same(StudySpec.load(path), out)
-        spec.save(path)
-    except OSError as error:
-        raise UserError(
-            f"--out {out} cannot be used as a folder ({error.strerror}); give another one."
-        ) from error
 
 
 def _reserve(
@@ -201,36 +158,15 @@ def _releases(setting: Setting, result: Result) -> tuple[str, ...]:
 
 def _notes(session: Session, default: Measurement | None) -> list[str]:
     """What a reader of the result has to know before believing it."""
-    notes: list[str] = []
+    values = np.array([record.values for record in session.complete], dtype=float)
     if default is None:
-        notes.append(
+        first = [
             "The engine's default configuration could not be measured, so nothing is recommended "
             "against it; see its trial for the cause."
-        )
-    elif default.energy is not None and default.energy.energy_source == "estimated":
-        parameters = ", ".join(f"{k} = {v:g}" for k, v in default.energy.parameters.items())
-        notes.append(
-            f"Energy is estimated, not measured ({default.energy.energy_scope}; {parameters}): "
-            "ratios between configurations mean more than the joules."
-        )
-    values = np.array([r.values for r in session.complete], dtype=float)
-    for i, first in enumerate(session.objectives):
-        for j in range(i + 1, len(session.objectives)):
-            rho = _rank_correlation(values[:, i], values[:, j]) if len(values) >= 8 else 0.0
-            if abs(rho) >= DISGUISE:
-                notes.append(
-                    f"{first.metric} and {session.objectives[j].metric} rank the configurations "
-                    f"alike (rank correlation {rho:.2f}): they are nearly one objective here."
-                )
-    return notes
-
-
-def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return 0.0
-    return float(spearmanr(a, b).statistic)
+        ]
+    else:
+        first = estimated_energy(default)
+    return [*first, *in_disguise(session.objectives, values)]
 
 
 def _write(result: Result, out: Path) -> None:

@@ -82,6 +82,11 @@ class Session:
         self._opened = time.monotonic()
 
     @property
+    def outputs(self) -> tuple[Objective, ...]:
+        """The objectives, and the metrics that service levels are on."""
+        return self.sampler.outputs
+
+    @property
     def told(self) -> list[Record]:
         """The trials with an outcome: complete or failed, not lost."""
         return [record for record in self.records if record.state != "lost"]
@@ -114,17 +119,9 @@ class Session:
 
     def tell(self, ask: Ask, measurement: Measurement) -> Record:
         """Commit what came of a proposal; it is on disk when this returns."""
-        measurement = _with_outputs(measurement, self.sampler.outputs)
-        storage.tell(self.study, ask.trial, measurement, self.objectives, self.sampler.outputs)
-        values = () if measurement.failure else _values(measurement, self.objectives)
-        record = Record(
-            number=ask.number,
-            configuration=ask.configuration,
-            state="failed" if measurement.failure else "complete",
-            measurement=measurement,
-            values=values,
-            ask_seconds=ask.trial.user_attrs.get(storage.ASK_SECONDS, 0.0),
-        )
+        measurement = with_outputs(measurement, self.outputs)
+        storage.tell(self.study, ask.trial, measurement, self.objectives, self.outputs)
+        record = record_of(ask, measurement, self.objectives)
         self.records.append(record)
         return record
 
@@ -177,15 +174,24 @@ class Session:
         )
 
 
-def _values(measurement: Measurement, objectives: Sequence[Objective]) -> tuple[float, ...]:
-    return tuple(measurement.metrics[o.metric].value for o in objectives)
+def record_of(ask: Ask, measurement: Measurement, objectives: Sequence[Objective]) -> Record:
+    """A proposal and what came of it; the measurement fails or has all the objectives."""
+    failed = measurement.failure is not None
+    return Record(
+        number=ask.number,
+        configuration=ask.configuration,
+        state="failed" if failed else "complete",
+        measurement=measurement,
+        values=() if failed else tuple(measurement.metrics[o.metric].value for o in objectives),
+        ask_seconds=ask.trial.user_attrs.get(storage.ASK_SECONDS, 0.0),
+    )
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 60:g} min" if seconds % 60 == 0 else f"{seconds:g} s"
 
 
-def _with_outputs(measurement: Measurement, outputs: Sequence[Objective]) -> Measurement:
+def with_outputs(measurement: Measurement, outputs: Sequence[Objective]) -> Measurement:
     """The measurement, as a failure where it lacks an objective or a metric with a level."""
     if measurement.failure is not None:
         return measurement

@@ -160,7 +160,7 @@ class StudySpec(BaseModel):
             raise UserError(
                 f"{folder} holds a study with {name} = {json.dumps(theirs[name], default=str)}, "
                 f"but now {name} = {json.dumps(mine[name], default=str)} is asked for; give the "
-                "same options to go on, another --out for a new study, or --fresh to discard it."
+                "same options to go on, or another --out to begin anew."
             )
 
 

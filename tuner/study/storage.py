@@ -47,9 +47,10 @@ def locked(folder: Path) -> Iterator[None]:
 def open_study(
     storage: Path | str | None,
     objectives: Sequence[Objective],
-    sampler: optuna.samplers.BaseSampler,
+    sampler: optuna.samplers.BaseSampler | None = None,
+    name: str = STUDY_NAME,
 ) -> optuna.Study:
-    """Open or create the study; trials that were in flight when a process died become lost.
+    """Open or create a study; trials that were in flight when a process died become lost.
 
     `storage` is the path of an SQLite file, an Optuna storage URL, or None for memory alone.
     """
@@ -59,7 +60,7 @@ def open_study(
     url = f"sqlite:///{storage}" if isinstance(storage, Path) else storage
     try:
         study = optuna.create_study(
-            study_name=STUDY_NAME,
+            study_name=name,
             storage=url,
             directions=["minimize" if o.direction == "min" else "maximize" for o in objectives],
             sampler=sampler,

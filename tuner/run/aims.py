@@ -1,0 +1,56 @@
+"""What a specification asks for, checked before anything is measured."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from tuner.errors import UserError
+from tuner.measure.metrics import METRICS
+from tuner.search import Level, Objective, parse_levels
+from tuner.study import StudySpec
+
+
+def objectives_of(spec: StudySpec) -> tuple[Objective, ...]:
+    """The objectives, each on a metric that a measurement of this study can have."""
+    objectives = tuple(Objective.parse(text) for text in spec.aims)
+    for objective, text in zip(objectives, spec.aims, strict=True):
+        _require_known(objective.metric, f"--objective {text}", spec)
+    return objectives
+
+
+def levels_of(spec: StudySpec) -> tuple[Level, ...]:
+    """The service levels, each on a metric that a measurement of this study can have."""
+    levels = parse_levels(spec.levels)
+    for level in levels:
+        _require_known(level.metric, f"--slo {level.text}", spec)
+    return levels
+
+
+def open_folder(out: Path, spec: StudySpec, name: str = "spec.json") -> None:
+    """Make the folder of a study, or check that the study in it is the one that is meant."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / name
+        if path.exists():
+            spec.require_same(StudySpec.load(path), out)
+        spec.save(path)
+    except OSError as error:
+        raise UserError(
+            f"--out {out} cannot be used as a folder ({error.strerror}); give another one."
+        ) from error
+
+
+def _require_known(metric: str, where: str, spec: StudySpec) -> None:
+    """Refuse a metric that no measurement of this study can have; a command may print any."""
+    if spec.command is not None:
+        return
+    if metric not in METRICS:
+        close = get_close_matches(metric, METRICS, 3, 0.4) or METRICS
+        raise UserError(
+            f"there is no metric {metric} (in {where}); did you mean {', '.join(close)}?"
+        )
+    if metric == "accuracy" and spec.task is None:
+        raise UserError(
+            f"{where} needs graded answers: give --task FILE, prompts with reference answers."
+        )

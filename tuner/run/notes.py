@@ -1,0 +1,47 @@
+"""What a reader of measurements has to know before believing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.measure import Measurement
+from tuner.search import Objective
+
+DISGUISE = 0.98
+"""Rank correlation from which two objectives are called the same thing in disguise."""
+
+
+def estimated_energy(measurement: Measurement) -> list[str]:
+    """That energy is estimated, and from what; nothing where a meter gave it."""
+    energy = measurement.energy
+    if energy is None or energy.energy_source != "estimated":
+        return []
+    parameters = ", ".join(f"{k} = {v:g}" for k, v in energy.parameters.items())
+    return [
+        f"Energy is estimated, not measured ({energy.energy_scope}; {parameters}): ratios between "
+        "configurations mean more than the joules."
+    ]
+
+
+def in_disguise(objectives: Sequence[Objective], values: npt.NDArray[np.float64]) -> list[str]:
+    """Pairs of objectives that rank what was measured (`n x m`) alike."""
+    if len(values) < 8:
+        return []
+    return [
+        f"{first.metric} and {second.metric} rank the configurations alike (rank correlation "
+        f"{rho:.2f}): they are nearly one objective here."
+        for i, first in enumerate(objectives)
+        for j, second in enumerate(objectives[i + 1 :], i + 1)
+        if abs(rho := _rank_correlation(values[:, i], values[:, j])) >= DISGUISE
+    ]
+
+
+def _rank_correlation(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+    from scipy.stats import spearmanr
+
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b).statistic)
