@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli.shared import AsJson
+
 if TYPE_CHECKING:
     from tuner.checkup import Check
     from tuner.measure.steadiness import Steadiness
@@ -21,9 +23,7 @@ _NAME = 17
 
 
 def doctor(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the answer as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
     seconds: Annotated[
         float, typer.Option(min=0.0, help="How long to look at the machine's noise; 0 skips it.")
     ] = 5.0,

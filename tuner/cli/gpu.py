@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from tuner.cli.shared import AsJson, group
 from tuner.errors import UserError
 
 if TYPE_CHECKING:
     from tuner.hardware import GpuLimits
 
-app = typer.Typer(
-    name="gpu",
-    help="See what GPUs are set to and can be set to, and set them back.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = group("gpu", "See what GPUs are set to and can be set to, and set them back.")
 
 
 @app.command()
 def show(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the answer as one JSON object.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show clocks and power limits, who may change them, and what was left changed."""
     from tuner.hardware import domains, left_over, may_control, supported, under_control

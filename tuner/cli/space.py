@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tuner.cli.shared import AsJson, group
+
 if TYPE_CHECKING:
     from tuner.features import Cause, Compiled, FeatureModel, Rows, Value
 
-app = typer.Typer(
-    name="space",
-    help="Ask a feature model: is it sound, how many configurations, why not, which ones.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+app = group(
+    "space", "Ask a feature model: is it sound, how many configurations, why not, which ones."
 )
 
 File = Annotated[str, typer.Argument(help="A .uvl file, or the name of a shipped space.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="A choice: feature=value, feature=false, parent=child."),

@@ -8,18 +8,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    name="workload",
-    help="Look at a workload: how long, how many, how often.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+from tuner.cli.shared import AsJson, group
 
-
-@app.callback()
-def _root() -> None:
-    """Look at a workload: how long, how many, how often."""
+app = group("workload", "Look at a workload: how long, how many, how often.")
 
 
 @app.command()
@@ -42,7 +33,7 @@ def show(
         str | None, typer.Option(help="Count the tokens of prompts as this model does.")
     ] = None,
     plot: Annotated[str | None, typer.Option(help="Draw it into this PNG file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show lengths, arrivals and power-of-two bins."""
     from tuner.models.counting import token_counter
@@ -82,7 +73,7 @@ def energy(
         int, typer.Option(help="Times that every bin is measured, with other requests.", min=2)
     ] = 5,
     seed: Annotated[int, typer.Option(help="Of the requests and their order.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a few requests of each bin, and add up the energy of the whole workload."""
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Views of runs on a table: one of them, or several optimisers side by side."""
+"""Views of one run on a table, and of several optimisers side by side."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tuner.search import Objective
     from tuner.space import Table
+    from tuner.study.compared import Compared
 
 COLOURS = ("#0072b2", "#999999", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
@@ -53,23 +54,24 @@ def replay_view(run: Replay, table: Table, objectives: Sequence[Objective]) -> R
     return Group(grid, *lines)
 
 
-def comparison_view(runs: Sequence[Replay], size: int) -> RenderableType:
-    """One line per optimiser: medians over seeds."""
+def comparison_view(runs: Sequence[Replay], what: str) -> RenderableType:
+    """One line per optimiser: medians over seeds, quartiles behind them."""
     from rich.table import Table as Grid
 
-    grid = Grid(title=f"Medians over seeds; {size} rows")
+    seeds = len({run.seed for run in runs})
+    over = f"; medians over {seeds} seeds (quartiles)" if seeds > 1 else ""
+    grid = Grid(title=f"Measurements to a share of {what}{over}")
     grid.add_column("sampler")
     for share in SHARES:
-        grid.add_column(f"rows to {share:.0%}", justify="right")
+        grid.add_column(f"to {share:.0%}", justify="right", no_wrap=True)
     grid.add_column("reached", justify="right")
     grid.add_column("stops after", justify="right")
     grid.add_column("s per suggestion", justify="right")
     for name, group in by_sampler(runs).items():
-        counts = [median_measurements(group, share) for share in SHARES]
         stops = [run.stopped_at for run in group if run.stopped_at is not None]
         grid.add_row(
             name,
-            *("-" if count is None else f"{count:g}" for count in counts),
+            *(_counts(group, share) for share in SHARES),
             f"{np.median([run.log[-1] for run in group]):.1%}",
             f"{np.median(stops):g}" if stops else "-",
             f"{np.median([s for run in group for s in run.seconds]):.3f}",
@@ -77,7 +79,23 @@ def comparison_view(runs: Sequence[Replay], size: int) -> RenderableType:
     return grid
 
 
-def plot_comparison(runs: Sequence[Replay], path: Path, *, title: str = "") -> None:
+def _counts(runs: Sequence[Replay], share: float) -> str:
+    """Median and quartiles of the measurements to a share; `-` where it was not reached."""
+    middle = median_measurements(runs, share)
+    counts = [run.measurements_to(share) or np.inf for run in runs]
+    low, high = np.quantile(counts, [0.25, 0.75], method="inverted_cdf")
+    if low == high:
+        return _count(middle)
+    return f"{_count(middle)} ({_count(low)}..{_count(high)})"
+
+
+def _count(count: float | None) -> str:
+    return "-" if count is None or not np.isfinite(count) else f"{count:g}"
+
+
+def plot_comparison(
+    runs: Sequence[Replay], path: Path, *, title: str = "", of: str = "the table's"
+) -> None:
     """Draw hypervolume over measurements: medians as lines, quartiles as bands."""
     import matplotlib
 
@@ -92,7 +110,7 @@ def plot_comparison(runs: Sequence[Replay], path: Path, *, title: str = "") -> N
         axes.plot(at, middle, color=colour, label=name)
         axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.axhline(0.95, color="black", linewidth=0.6, linestyle=":")
-    axes.set(xlabel="measurements", ylabel="share of the table's log hypervolume", title=title)
+    axes.set(xlabel="measurements", ylabel=f"share of {of} log hypervolume", title=title)
     axes.legend(frameon=False, loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
@@ -107,22 +125,37 @@ def by_sampler(runs: Sequence[Replay]) -> dict[str, list[Replay]]:
     return groups
 
 
-def to_dict(
-    runs: Sequence[Replay], table: Table, objectives: Sequence[Objective]
-) -> dict[str, Any]:
-    """Medians per optimiser and every run, as plain types."""
+def summary(runs: Sequence[Replay]) -> dict[str, Any]:
+    """What each optimiser did, by name, as plain types."""
     length = max(len(run.rows) for run in runs)
     return {
-        "samplers": {
-            name: {
-                "measurements_to": {
-                    f"{share:.0%}": median_measurements(group, share) for share in SHARES
-                },
-                "quartiles": quartiles(group, length).tolist(),
-                "suggestion_seconds": float(np.median([s for r in group for s in r.seconds])),
-                "stopped_at": [run.stopped_at for run in group],
-            }
-            for name, group in by_sampler(runs).items()
-        },
-        "runs": [run.to_dict(table, objectives) for run in runs],
+        name: {
+            "measurements_to": {
+                f"{share:.0%}": median_measurements(group, share) for share in SHARES
+            },
+            "quartiles": quartiles(group, length).tolist(),
+            "suggestion_seconds": float(np.median([s for run in group for s in run.seconds])),
+            "stopped_at": [run.stopped_at for run in group],
+        }
+        for name, group in by_sampler(runs).items()
     }
+
+
+def compared_view(compared: Compared) -> RenderableType:
+    """A comparison on an engine: the table, and what it rests on."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from tuner.report.text import duration
+
+    failed = ", ".join(f"{name} {count}" for name, count in compared.failed.items())
+    lines = [
+        f"{compared.told} proposals took {compared.taken} measurements in "
+        f"{duration(compared.seconds)}: what one sampler had measured is told to all that ask for "
+        f"it. Failed: {failed or 'none'}.",
+        "Shares are of the best front that is known from all of them together. It ended because "
+        f"{compared.stopped_by}.",
+        *compared.notes,
+    ]
+    what = "the best known log hypervolume"
+    return Group(comparison_view(compared.runs, what), *(Text(line) for line in lines))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from tuner.errors import UserError
 from tuner.search.pareto import hypervolume_share, non_dominated
+from tuner.search.peers import PEERS, REPEATS_FORGIVEN, peer_sampler
 from tuner.search.stopping import StopStatus
 from tuner.surrogates.objective import Objective
 
@@ -25,8 +27,6 @@ StrategyFactory = Callable[["Table", Sequence[Objective], int, int], Strategy]
 """Makes a strategy from a table, its objectives, a seed and the number of measurements."""
 
 SHARES = (0.90, 0.95, 0.99)
-REPEATS_FORGIVEN = 20
-"""Times in a row that another optimiser may ask for a row it has, before it gets a random one."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,16 @@ class Replay:
                 table.space.decode(table.space.rows_[list(self.rows)]), values.tolist(), strict=True
             )
         ]
-        on_front = non_dominated(values, objectives)
+        return self.told(measured, non_dominated(values, objectives), len(table.space))
+
+    def told(
+        self, measured: Sequence[dict[str, Any]], on_front: Iterable[bool], size: int
+    ) -> dict[str, Any]:
+        """The run as plain types; `measured` says what each measurement was."""
         return {
             "sampler": self.sampler,
             "seed": self.seed,
-            "size": len(table.space),
+            "size": size,
             "measured": measured,
             "hypervolume": {"log": list(self.log), "linear": list(self.linear)},
             "measurements_to": {
@@ -206,21 +211,17 @@ class OptunaPeer:
     If that row was measured before, the optimiser is told so at no charge and asked again.
     """
 
-    def __init__(self, name: str, table: Table, objectives: Sequence[Objective], seed: int) -> None:
+    def __init__(
+        self, name: str, table: Table, objectives: Sequence[Objective], seed: int, budget: int
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
-            "tpe": lambda: optuna.samplers.TPESampler(seed=seed),
-            "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed),
-            "gp": lambda: optuna.samplers.GPSampler(seed=seed, deterministic_objective=True),
-            "qmc": lambda: optuna.samplers.QMCSampler(seed=seed, scramble=True),
-        }
         self.table = table
         self.rng = np.random.default_rng(seed)
         self.study = optuna.create_study(
             directions=["minimize" if o.direction == "min" else "maximize" for o in objectives],
-            sampler=samplers[name](),
+            sampler=peer_sampler(name, seed, deterministic=True),
         )
 
     def __call__(self, rows: Sequence[int]) -> int:
@@ -255,10 +256,7 @@ class OptunaPeer:
 SAMPLERS: dict[str, StrategyFactory] = {
     "pareto": Pareto,
     "random": Random,
-    "qmc": lambda table, objectives, seed, _: OptunaPeer("qmc", table, objectives, seed),
-    "tpe": lambda table, objectives, seed, _: OptunaPeer("tpe", table, objectives, seed),
-    "nsga2": lambda table, objectives, seed, _: OptunaPeer("nsga2", table, objectives, seed),
-    "gp": lambda table, objectives, seed, _: OptunaPeer("gp", table, objectives, seed),
+    **{name: partial(OptunaPeer, name) for name in PEERS},
 }
 """Optimisers by name: the tuner's, random search, and those of Optuna."""
 

@@ -1,0 +1,144 @@
+"""Samplers side by side on something that is measured: whose turn it is, and what is shared."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from tuner.search import Objective
+from tuner.space import Configuration, Space
+from tuner.study.contestant import Contestant
+from tuner.study.events import Event
+from tuner.study.loop import Measure
+from tuner.study.records import Record
+from tuner.study.session import with_outputs
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The next one to propose something."""
+
+    sampler: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class TurnTaken:
+    """It was told what came of its proposal.
+
+    Attributes:
+        turn: whose turn it was.
+        record: what it was told, numbered as the measurement that it comes from.
+        shared: whether that had been taken before, for another one.
+        told: proposals told so far, of all samplers.
+        total: proposals planned.
+        elapsed: seconds spent, those before a resumption included.
+
+    """
+
+    turn: Turn
+    record: Record
+    shared: bool
+    told: int
+    total: int
+    elapsed: float
+
+
+class Comparison:
+    """Samplers that take turns on one engine and share what was measured.
+
+    Whoever asks for a configuration the k-th time is told its k-th measurement, whoever had that
+    taken; only what nobody has asked for so often is measured.
+
+    Args:
+        space: what is searched.
+        objectives: what is improved.
+        contestants: the samplers; what they were told before is shared from the start.
+
+    """
+
+    def __init__(
+        self, space: Space, objectives: Sequence[Objective], contestants: Sequence[Contestant]
+    ) -> None:
+        self.space, self.objectives = space, tuple(objectives)
+        self.contestants = tuple(contestants)
+        self.taken: list[Record] = []
+        """Every measurement that was taken; their numbers are their places."""
+        self._by_configuration: dict[Configuration, list[Record]] = defaultdict(list)
+        for contestant in self.contestants:
+            for place, record in enumerate(contestant.records):
+                earlier = contestant.records[:place]
+                times = sum(r.configuration == record.configuration for r in earlier)
+                if times == len(self._by_configuration[record.configuration]):
+                    self._add(record)
+        self._spent_before = sum(r.measurement.seconds for r in self.taken if r.measurement)
+        self._opened = time.monotonic()
+
+    @property
+    def outputs(self) -> tuple[Objective, ...]:
+        """The objectives: a comparison knows no service levels."""
+        return self.objectives
+
+    @property
+    def complete(self) -> list[Record]:
+        """The measurements with objective values."""
+        return [record for record in self.taken if record.state == "complete"]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent, those before a resumption included."""
+        return self._spent_before + time.monotonic() - self._opened
+
+    @property
+    def told(self) -> int:
+        """Proposals told so far, of all samplers."""
+        return sum(len(contestant.records) for contestant in self.contestants)
+
+    def measurements(self, configuration: Configuration) -> Sequence[Record]:
+        """Every measurement of a configuration."""
+        return self._by_configuration[configuration]
+
+    def run(
+        self,
+        measure: Measure,
+        observe: Callable[[Event | Turn | TurnTaken], None],
+        max_seconds: float | None = None,
+    ) -> str:
+        """Let the samplers take turns until all are done; returns why it ended, in one line.
+
+        The one with the fewest proposals is next, so that a drift of the machine meets all alike.
+        """
+        while waiting := [c for c in self.contestants if not c.done]:
+            if max_seconds is not None and self.elapsed >= max_seconds:
+                return "the time limit was reached"
+            observe(self._take_turn(min(waiting, key=lambda c: len(c.records)), measure, observe))
+        return "every sampler made all its proposals"
+
+    def _take_turn(
+        self,
+        contestant: Contestant,
+        measure: Measure,
+        observe: Callable[[Event | Turn | TurnTaken], None],
+    ) -> TurnTaken:
+        turn = Turn(contestant.name, contestant.seed)
+        observe(turn)
+        ask = contestant.ask()
+        times = contestant.times(ask.configuration)
+        known = self._by_configuration[ask.configuration][times:]
+        if known and known[0].measurement is not None:
+            record = known[0]
+            contestant.tell(ask, known[0].measurement)
+        else:
+            measurement = measure(ask.configuration, len(self.taken))
+            measurement = with_outputs(measurement, self.objectives)
+            record = self._add(contestant.tell(ask, measurement))
+        total = sum(c.budget for c in self.contestants)
+        return TurnTaken(turn, record, bool(known), self.told, total, self.elapsed)
+
+    def _add(self, record: Record) -> Record:
+        record = replace(record, number=len(self.taken))
+        self.taken.append(record)
+        self._by_configuration[record.configuration].append(record)
+        return record
