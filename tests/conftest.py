@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shutil
+import subprocess
 import time
 import uuid
+from pathlib import Path
 
 import psutil
 import pytest
@@ -52,3 +56,22 @@ def tiny_model(tmp_path_factory):
     build_model(SIZES["small"]).save_pretrained(folder)
     build_tokenizer().save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def fake_nvml(tmp_path_factory):
+    """Folder with the NVIDIA driver's library as tests write it down; it is loaded here."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("needs a C compiler")
+    if Path("/proc/driver/nvidia").exists():
+        pytest.skip("there is a real NVIDIA driver, which would be read and changed instead")
+    folder = tmp_path_factory.mktemp("nvml")
+    path = folder / "libnvidia-ml.so.1"
+    source = Path(__file__).with_name("fake_nvml.c")
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", path, source, "-Wl,-soname,libnvidia-ml.so.1"],
+        check=True,
+    )
+    ctypes.CDLL(str(path))  # once it is loaded, loading it by name finds it
+    return folder

@@ -1,4 +1,4 @@
-"""Boards of the fake NVIDIA driver (tests/measure/fake_nvml.c), kept in files for all processes."""
+"""Boards of the fake NVIDIA driver (tests/fake_nvml.c), kept in files for all processes."""
 
 from __future__ import annotations
 

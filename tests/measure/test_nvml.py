@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import math
 import os
-import shutil
-import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,23 +15,6 @@ from tuner.measure.meters.nvml import open_meter
 from tuner.measure.meters.nvml_gpus import NoMeterError
 
 NOT_SUPPORTED, NO_PERMISSION, LOST = 3, 4, 15
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("needs a C compiler")
-    if Path("/proc/driver/nvidia").exists():
-        pytest.skip("there is a real NVIDIA driver, whose library would be taken instead")
-    path = tmp_path_factory.mktemp("nvml") / "libnvidia-ml.so.1"
-    source = Path(__file__).with_name("fake_nvml.c")
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-o", path, source, "-Wl,-soname,libnvidia-ml.so.1"],
-        check=True,
-    )
-    # Once a library of this name is loaded, loading it by name finds it.
-    return ctypes.CDLL(str(path))
 
 
 class Driver:
@@ -67,7 +46,7 @@ class Driver:
 
 
 @pytest.fixture
-def driver(library, tmp_path):
+def driver(fake_nvml, tmp_path):
     # The library reads the environment of the process, which monkeypatch changes too.
     path = tmp_path / "state"
     os.environ["FAKE_NVML"] = str(path)
