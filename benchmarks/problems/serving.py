@@ -67,13 +67,17 @@ def _front_with_knobs() -> Floats:
     knobs = load_space(str(HERE / "knobs.uvl"))
     front = _front()
     for name, names in GROUPS.items():
-        options = _options(knobs, name, names)
-        factors = np.exp(np.concatenate([options, np.zeros((len(options), 1))], 1))
-        front = pruned((front[:, None] * factors[None]).reshape(-1, 3), OBJECTIVES)
+        front = with_group(front, options(knobs, name, names))
     return front
 
 
-def _options(knobs: SearchSpace, group: str, names: tuple[str, ...]) -> Floats:
+def with_group(front: Floats, effects: Floats) -> Floats:
+    """The front of all products of a point and the factors of a group of knobs."""
+    factors = np.exp(np.concatenate([effects, np.zeros((len(effects), 1))], 1))
+    return pruned((front[:, None] * factors[None]).reshape(-1, 3), OBJECTIVES)
+
+
+def options(knobs: SearchSpace, group: str, names: tuple[str, ...]) -> Floats:
     """The non-dominated effects of a group, the other knobs at their defaults."""
     pins = {n: v for n, v in knobs.default.items() if n not in names}
     own = load_space(str(HERE / "knobs.uvl"), pins=pins)
