@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.space._elimination import Network
-from tuner.space._layout import Decision, Where, ordered, positions
+from tuner.space._layout import Decision, ordered, positions
 from tuner.space.contract import INACTIVE, Codes
 
 if TYPE_CHECKING:
     from tuner.space.search_space import SearchSpace
+
+Numbers = npt.NDArray[np.float64]
 
 TRIES = 8
 """Random proposals for a row before it is left as it is."""
@@ -114,22 +116,18 @@ def neighbours(space: SearchSpace, code: Codes) -> Codes:
 
 def nearest(
     network: Network,
-    decisions: Sequence[Decision],
+    costs: Sequence[Numbers],
     codes: Codes,
     forced: npt.NDArray[np.bool_] | None,
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-    """The network's rows nearest to rows of codes, and their distances.
-
-    A decision that is active in both and differs counts 1, and a little for the length of the
-    step; one that becomes active counts a little where it is not at its default.
-    """
+) -> tuple[npt.NDArray[np.int32], Numbers]:
+    """The network's rows nearest to rows of codes, and their distances, by `costs_of` decisions."""
     batch = max(1, ENTRIES // network.largest)
     parts = [slice(k, k + batch) for k in range(0, max(len(codes), 1), batch)]
     results = [
         network.nearest(
             [
-                _costs(decision, codes[part, i], None if forced is None else forced[part, i])
-                for i, decision in enumerate(decisions)
+                _wished(table, codes[part, i], None if forced is None else forced[part, i])
+                for i, table in enumerate(costs)
             ]
         )
         for part in parts
@@ -137,10 +135,13 @@ def nearest(
     return np.concatenate([r for r, _ in results]), np.concatenate([c for _, c in results])
 
 
-def _costs(
-    decision: Decision, codes: Codes, forced: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.float64]:
-    """What each state of a decision costs each row, shape `n x length`."""
+def costs_of(decision: Decision) -> Numbers:
+    """What each state of a decision costs where each of its values was wished for, or, last, none.
+
+    A decision that is active in both and differs counts 1, and a little for the length of the
+    step; one that becomes active counts a little where it is not at its default. Shape
+    `(values + 1) x length`.
+    """
     size = len(decision.values)
     places = np.array(positions(decision)) if ordered(decision) else np.zeros(size)
     table = np.abs(places[:, None] - places[None, :]) * STEP
@@ -148,12 +149,18 @@ def _costs(
     fresh = np.abs(places - places[decision.default]) * DEFAULT + DEFAULT / 10
     fresh[decision.default] = 0.0
     table = np.vstack([table, fresh])
+    inactive = np.zeros((len(table), decision.length - size))
+    return np.hstack([table, inactive])
+
+
+def _wished(table: Numbers, codes: Codes, forced: npt.NDArray[np.bool_] | None) -> Numbers:
+    """What each state of a decision costs each row, `n x length`; infinite beside forced values."""
+    size = len(table) - 1
     wanted = (codes >= 0) & (codes < size)
-    costs = table[np.where(wanted, codes, size)]
-    if isinstance(decision.active, Where):
-        costs = np.hstack([costs, np.zeros((len(codes), 1))])
+    costs: Numbers = table[np.where(wanted, codes, size)]
     if forced is not None:
-        held = forced & wanted
-        other = np.arange(costs.shape[1])[None, :] != codes[:, None]
-        costs = np.where(held[:, None] & other, np.inf, costs)
+        held = np.flatnonzero(forced & wanted)
+        kept = costs[held, codes[held]]
+        costs[held] = np.inf
+        costs[held, codes[held]] = kept
     return costs

@@ -92,8 +92,7 @@ class SearchSpace:
 
     @cached_property
     def _default(self) -> Codes:
-        row = np.array([d.default for d in self._decisions], dtype=np.int32)
-        default: Codes = self.repair(row[None])[0]
+        default: Codes = self.repair(self._defaults[None])[0]
         return default
 
     @property
@@ -154,7 +153,7 @@ class SearchSpace:
         `forced` (shape as `codes`) marks what must stay; the distance is infinite where nothing
         valid has it.
         """
-        found, costs = _moves.nearest(self._network, self._decisions, codes, forced)
+        found, costs = _moves.nearest(self._network, self._costs, codes, forced)
         return self._outside(found), costs
 
     @property
@@ -181,24 +180,36 @@ class SearchSpace:
 
     def completed(self, codes: Codes) -> Codes:
         """Rows with inactive parameters cleared and missing ones at their defaults."""
-        rows = np.array(codes, dtype=np.int32)
-        for i, decision in enumerate(self._decisions):
-            missing = (rows[:, i] < 0) | (rows[:, i] >= len(decision.values))
-            rows[missing, i] = decision.default
-            if isinstance(decision.active, Where):
-                on = self._active[i][rows[:, decision.active.decision]]
-                rows[~on, i] = INACTIVE
+        missing = (codes < 0) | (codes >= self._sizes)
+        rows = np.where(missing, self._defaults, codes).astype(np.int32)
+        for i, parent, off in self._conditional:
+            rows[off[rows[:, parent]], i] = INACTIVE
         return rows
 
     @cached_property
-    def _active(self) -> list[npt.NDArray[np.bool_]]:
-        """For each conditional decision a look-up by the code of its parent."""
-        found = []
-        for decision in self._decisions:
-            codes = decision.active.codes if isinstance(decision.active, Where) else frozenset()
-            length = 1 + max((len(d.values) for d in self._decisions), default=0)
-            found.append(np.isin(np.arange(length), list(codes)))
-        return found
+    def _sizes(self) -> Codes:
+        return np.array([len(d.values) for d in self._decisions], dtype=np.int32)
+
+    @cached_property
+    def _defaults(self) -> Codes:
+        return np.array([d.default for d in self._decisions], dtype=np.int32)
+
+    @cached_property
+    def _conditional(self) -> list[tuple[int, int, npt.NDArray[np.bool_]]]:
+        """Each conditional decision, its parent, and a look-up of the codes of that which end it.
+
+        INACTIVE looks up the last one.
+        """
+        length = 1 + max((len(d.values) for d in self._decisions), default=0)
+        return [
+            (i, d.active.decision, ~np.isin(np.arange(length), list(d.active.codes)))
+            for i, d in enumerate(self._decisions)
+            if isinstance(d.active, Where)
+        ]
+
+    @cached_property
+    def _costs(self) -> list[npt.NDArray[np.float64]]:
+        return [_moves.costs_of(decision) for decision in self._decisions]
 
     def encode(self, configurations: Sequence[Configuration]) -> Codes:
         """Codes of configurations of this space; ValueError where one is none of it."""
@@ -241,7 +252,7 @@ class SearchSpace:
         if not (full[0, forced] == row[forced]).all() or not self.is_valid(self.canonical(full))[0]:
             # Without the rules of canonical form: what is inert may be written.
             start = np.where(forced, row, self._default)[None].astype(np.int32)
-            found, costs = _moves.nearest(self._raw, self._decisions, start, forced[None])
+            found, costs = _moves.nearest(self._raw, self._costs, start, forced[None])
             if not np.isfinite(costs[0]):
                 raise self._refusal(values)
             full = self._outside(found)
