@@ -15,7 +15,7 @@ import pytest
 from tuner.engines import Limits, TransformersEngine
 from tuner.measure import Protocol, measure
 from tuner.search import Objective
-from tuner.space.table import TableSpace
+from tuner.space import TableSpace
 from tuner.study.loop import search
 from tuner.study.session import Limits as StudyLimits
 from tuner.study.session import Session

@@ -9,7 +9,8 @@ from tuner.space.installed import installed_version, unknown_arguments, version_
 from tuner.space.pins import parse_pins
 from tuner.space.search_space import SearchSpace
 from tuner.space.shipped import load_model, load_space, shipped_spaces
-from tuner.space.table import Table, TableSpace, read_table
+from tuner.space.table import Table, read_table
+from tuner.space.table_space import TableSpace
 
 __all__ = [
     "ENUMERABLE",
