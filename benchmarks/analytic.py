@@ -26,6 +26,8 @@ from records import Records, shown
 
 AFTER = (10, 20, 40, 80)
 SHARES = (0.80, 0.90, 0.95)
+ORDER = ("pareto", "gp", "tpe", "nsga2", "random")
+"""What is drawn, in this order."""
 RANDOM = 1000
 """Measurements of random search: they cost next to nothing here."""
 
@@ -42,6 +44,8 @@ def main() -> None:
     if not arguments.show:
         _run(arguments, records, trouble)
     _show(records.of(trouble))
+    if arguments.plot is not None:
+        _plot(records.of(trouble), arguments.plot)
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--outliers", type=float, default=0.0, help="share that is ten times off")
     parser.add_argument("--failing", type=float, default=0.0, help="share that fails in a pattern")
     parser.add_argument("--show", action="store_true", help="only print what is in the file")
+    parser.add_argument("--plot", type=Path, help="draw shares over measurements (PNG)")
     return parser.parse_args()
 
 
@@ -85,6 +90,34 @@ def _show(runs: dict[tuple[str, str], list[Run]]) -> None:
         seconds = np.median([r.seconds for r in group])
         row += f"{seconds:9.3f}{sum(r.invalid for r in group):6d}"
         print(row)
+
+
+def _plot(runs: dict[tuple[str, str], list[Run]], target: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from tuner.report.comparison import COLOURS
+
+    figure, panels = plt.subplots(1, len(PROBLEMS), figsize=(14, 3.2), layout="constrained")
+    samplers = [s for s in ORDER if any(s == sampler for _, sampler in runs)]
+    at = np.arange(1, AFTER[-1] + 1)
+    for name, axes in zip(PROBLEMS, panels, strict=True):
+        for colour, sampler in zip(COLOURS, samplers, strict=False):
+            if not (group := runs.get((name, sampler), [])):
+                continue
+            curves = [[share_after(r, n) for n in at] for r in group]
+            low, middle, high = np.quantile(curves, [0.25, 0.5, 0.75], axis=0)
+            axes.plot(at, middle, color=colour, label=sampler)
+            axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.axhline(0.95, color="black", linewidth=0.6, linestyle=":")
+        axes.set(ylim=(0, 1.01), title=name)
+    panels[0].legend(frameon=False, fontsize=8, loc="lower right")
+    figure.supxlabel("measurements")
+    figure.supylabel("share of the true hypervolume")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(target, dpi=110)
 
 
 def share_after(run: Run, n: int) -> float:
