@@ -17,7 +17,6 @@ from tuner.search._history import History
 from tuner.space.contract import Space
 from tuner.surrogates import Feasibility, Objective, Surrogate
 
-
 KEPT = 2_000_000
 """Numbers in an array that is made and freed untouched: glibc keeps up to twice what was freed at
 once before it hands memory back to the system. Without, it hands back and fetches anew the pages of
