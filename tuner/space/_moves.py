@@ -159,7 +159,7 @@ def _wished(table: Numbers, codes: Codes, forced: npt.NDArray[np.bool_] | None) 
     wanted = (codes >= 0) & (codes < size)
     costs: Numbers = table[np.where(wanted, codes, size)]
     if forced is not None:
-        held = np.flatnonzero(forced & wanted)
+        held = (forced & wanted).nonzero()[0]
         kept = costs[held, codes[held]]
         costs[held] = np.inf
         costs[held, codes[held]] = kept
