@@ -56,17 +56,18 @@ def replay_view(run: Replay, table: Table, objectives: Sequence[Objective]) -> R
 
 def comparison_view(runs: Sequence[Replay], what: str) -> RenderableType:
     """One line per optimiser: medians over seeds, quartiles behind them."""
+    from rich import box
     from rich.table import Table as Grid
 
     seeds = len({run.seed for run in runs})
     over = f"; medians over {seeds} seeds (quartiles)" if seeds > 1 else ""
-    grid = Grid(title=f"Measurements to a share of {what}{over}")
-    grid.add_column("sampler")
+    grid = Grid(title=f"Measurements to a share of {what}{over}", box=box.SIMPLE, pad_edge=False)
+    grid.add_column("sampler", no_wrap=True)
     for share in SHARES:
         grid.add_column(f"to {share:.0%}", justify="right", no_wrap=True)
-    grid.add_column("reached", justify="right")
+    grid.add_column("reached", justify="right", no_wrap=True)
     grid.add_column("stops after", justify="right")
-    grid.add_column("s per suggestion", justify="right")
+    grid.add_column("s to suggest", justify="right")
     for name, group in by_sampler(runs).items():
         stops = [run.stopped_at for run in group if run.stopped_at is not None]
         grid.add_row(

@@ -31,7 +31,7 @@ def following(metrics: list[str], console: Console) -> Iterator[Follow]:
         TextColumn("proposals, {task.fields[clock]} · {task.description}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Bar(progress, progress.add_task("", total=None, clock=duration(0)))
+        yield Bar(progress, progress.add_task("starting", total=None, clock=duration(0)))
 
 
 class Lines:

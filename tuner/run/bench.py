@@ -236,6 +236,7 @@ class CommandBench:
 
     def measure(self, configuration: Configuration, number: int) -> Measurement:
         """Run the command for one configuration."""
+        self._observe(Phase("running the command"))
         return self._engine.measure(self._trials.space.arguments(configuration))
 
     def measure_again(
