@@ -13,18 +13,17 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import time
 import warnings
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from plain_botorch import PlainBoTorch
+from peers import PEERS, peer
 
-from tuner.search.replay import SAMPLERS, replay
+from tuner.search.replay import replay
 from tuner.space import read_table
 from tuner.surrogates import Objective
-
-BOTORCH = ("plain botorch", PlainBoTorch)
 
 
 def main() -> None:
@@ -47,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--max-trials", type=int, default=80)
     parser.add_argument("--until", type=float, default=0.99, help="end runs at this share")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="start no run after these")
     parser.add_argument("--show", action="store_true", help="only print what is in the file")
     parser.add_argument("--plot", type=Path, help="draw hypervolume over measurements (PNG)")
     return parser.parse_args()
@@ -54,6 +54,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, index: list[dict]) -> None:
     warnings.filterwarnings("ignore")
+    ends = time.monotonic() + 60 * arguments.minutes
     done = {(run["table"], run["sampler"], run["seed"]) for run in _read(arguments.out)}
     for seed in range(arguments.seeds):
         for entry in index:
@@ -67,12 +68,12 @@ def _run(arguments: argparse.Namespace, index: list[dict]) -> None:
                 arguments.tables / entry["file"], list(entry["objectives"]), entry["decisions"]
             )
             for name in arguments.samplers.split(","):
-                if (entry["name"], name, seed) in done:
+                if (entry["name"], name, seed) in done or time.monotonic() > ends:
                     continue
                 result = replay(
                     table,
                     objectives,
-                    sampler=name if name in SAMPLERS else BOTORCH,
+                    sampler=peer(name) if name in PEERS else name,
                     max_trials=arguments.max_trials,
                     seed=seed,
                     run_on=True,
