@@ -126,6 +126,9 @@ class StubServer:
             words = "CUDA out of memory" if behaviour.endswith("memory") else "that is wrong"
             _whole(writer, int(behaviour.split("-")[1]), {"error": {"message": words}})
             return True
+        if behaviour.startswith("meets-"):  # answers once so many requests have been here at once
+            while self.most_together < int(behaviour.split("-")[1]):
+                await asyncio.sleep(PAUSE_S)
         if behaviour == "mute":
             await asyncio.sleep(60)
         if behaviour == "whole":

@@ -24,7 +24,8 @@ from tuner.workloads import Request
 
 STUB = [sys.executable, str(Path(__file__).parent / "stub_server.py")]
 LIMITS = ServerLimits(load_s=20, run_s=20, silence_s=10, end_s=1)
-HASTY = ServerLimits(load_s=20, run_s=20, silence_s=0.5, end_s=1)
+HASTY = ServerLimits(load_s=20, run_s=20, silence_s=1.5, end_s=1)
+"""For what is silent for ever: a good server that gets no processor for so long would fail too."""
 
 
 def arguments(load=None, request=None, **harness):
@@ -43,8 +44,14 @@ def stub():
 
 @pytest.fixture
 def attached(stub):
-    with ServerEngine("stub", url=stub.url, api="completions", limits=HASTY) as engine:
+    with ServerEngine("stub", url=stub.url, api="completions", limits=LIMITS) as engine:
         engine.apply(arguments())
+        yield engine
+
+
+@pytest.fixture
+def hasty(stub):
+    with ServerEngine("stub", url=stub.url, api="completions", limits=HASTY) as engine:
         yield engine
 
 
@@ -73,11 +80,11 @@ def test_answers_come_in_the_order_of_the_requests_with_their_figures(attached):
     for name, completion in zip("abc", completions, strict=True):
         assert completion.text == "".join(f"{name}-{i} " for i in range(6))
         assert (completion.n_prompt_tokens, completion.n_output_tokens) == (3, 6)
-        assert 0 < completion.ttft_s < completion.last_token_s <= completion.latency_s
+        # All pieces may be seen at once, but none before it is sent.
+        assert 0 < completion.ttft_s <= completion.last_token_s <= completion.latency_s
+        assert completion.last_token_s >= 6 * PAUSE_S
         assert len(completion.gaps_s) == 5
-        assert (
-            completion.last_token_s >= 5 * PAUSE_S
-        )  # a piece may be seen late, so gaps may be less
+        assert sum(completion.gaps_s) <= completion.last_token_s - completion.ttft_s + 1e-9
         assert completion.finish_reason == "length"
         assert completion.error is None
     assert attached.settings["warnings"] == []
@@ -122,7 +129,7 @@ def test_an_engine_runs_inside_an_event_loop_too(attached):
 def test_a_closed_loop_keeps_so_many_requests_in_flight(stub, attached, concurrency, at_once):
     harness = {} if concurrency is None else {"concurrency": concurrency}
     attached.apply(arguments(**harness))
-    attached.run(requests(*["good a"] * 8, n=20), seed=1)
+    attached.run(requests(*[f"meets-{at_once} a"] * 8), seed=1)
     assert stub.most_together == at_once
 
 
@@ -134,10 +141,10 @@ def test_none_begins_after_the_time_is_up_save_the_first_ones(stub, attached):
 
 
 def test_an_open_loop_sends_at_arrival_whatever_is_in_flight(stub, attached):
-    asked = [Request(f"good {i}", max_tokens=60, arrival_s=0.01 * i) for i in range(5)]
+    asked = [Request(f"meets-5 {i}", max_tokens=6, arrival_s=0.01 * i) for i in range(5)]
     completions = attached.run(asked, seed=1)
     assert [c.text[0] for c in completions] == ["0", "1", "2", "3", "4"]
-    assert stub.most_together == 5  # each takes at least 60 pauses
+    assert stub.most_together == 5  # or the first would never be answered
 
 
 def test_waiting_for_a_turn_counts_in_an_open_loop(stub, attached):
@@ -175,29 +182,30 @@ BROKEN = [
     ("status-400 a", "refused", "HTTP status 400: that is wrong"),
     ("status-500-memory a", "out_of_memory", "CUDA out of memory"),
     ("error-memory a", "out_of_memory", "CUDA out of memory"),
-    ("stall a", "hang", "nothing came for 0.5 s"),
-    ("mute a", "hang", "nothing came for 0.5 s"),
+    ("stall a", "hang", "nothing came for 1.5 s"),
+    ("mute a", "hang", "nothing came for 1.5 s"),
 ]
 
 
 @pytest.mark.parametrize(("prompt", "cause", "words"), BROKEN)
-def test_a_broken_answer_is_named_and_gives_no_figure(attached, prompt, cause, words):
-    attached.apply(arguments(concurrency=3))
-    good, broken, other = attached.run(requests("good a", prompt, "good b"), seed=1)
+def test_a_broken_answer_is_named_and_gives_no_figure(attached, hasty, prompt, cause, words):
+    engine = hasty if cause == "hang" else attached
+    engine.apply(arguments(concurrency=3))
+    good, broken, other = engine.run(requests("good a", prompt, "good b"), seed=1)
     assert words in broken.error
     assert broken.text == ""
     assert (broken.n_prompt_tokens, broken.n_output_tokens) == (0, 0)
     assert broken.ttft_s is broken.last_token_s is None
     assert broken.gaps_s == ()
     assert good.error is other.error is None
-    (warning,) = attached.settings["warnings"]
+    (warning,) = engine.settings["warnings"]
     assert warning.startswith("1 of 3 requests failed: ")
     assert words in warning
-    alone = failure(attached.run, requests(prompt), seed=1)
+    alone = failure(engine.run, requests(prompt), seed=1)
     assert alone.cause == cause
     assert "all 1 requests failed: " in alone.message
-    attached.apply(arguments())
-    assert attached.run(requests("good a"), seed=1)[0].error is None
+    engine.apply(arguments())
+    assert engine.run(requests("good a"), seed=1)[0].error is None
 
 
 def test_several_tokens_in_a_piece_are_told(attached):
