@@ -3,8 +3,9 @@
     python benchmarks/sample_efficiency.py --tables ../shared/tables --out results.jsonl
     python benchmarks/sample_efficiency.py --tables ../shared/tables --out results.jsonl --show
 
-Runs are appended to the file as they end, and what is there is not run again. Half of the
-tables, every second one by name, was never looked at while settings were chosen (`held out`).
+Runs are appended to the first file as they end, and what is there is not run again; of more
+files all runs are shown. `peers/` has the optimisers of others, `peers.txt` what they need. Half of
+the tables, every second one by name, was never looked at while settings were chosen (`held out`).
 The figures of random search are those of the tables' index: medians of 50 seeds, all rows.
 """
 
@@ -40,7 +41,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=Path, required=True, help="folder with index.json")
-    parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per run")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="JSON lines, one per run; into the first"
+    )
     parser.add_argument("--samplers", default="pareto,plain botorch,tpe,nsga2")
     parser.add_argument("--only", default="", help="names of tables, comma-separated")
     parser.add_argument("--seeds", type=int, default=10)
@@ -55,7 +58,7 @@ def _arguments() -> argparse.Namespace:
 def _run(arguments: argparse.Namespace, index: list[dict]) -> None:
     warnings.filterwarnings("ignore")
     ends = time.monotonic() + 60 * arguments.minutes
-    done = {(run["table"], run["sampler"], run["seed"]) for run in _read(arguments.out)}
+    done = {(run["table"], run["sampler"], run["seed"]) for run in _read(arguments.out[0])}
     for seed in range(arguments.seeds):
         for entry in index:
             if arguments.only and entry["name"] not in arguments.only.split(","):
@@ -79,7 +82,7 @@ def _run(arguments: argparse.Namespace, index: list[dict]) -> None:
                     run_on=True,
                     until=arguments.until,
                 )
-                _append(arguments.out, entry["name"], result)
+                _append(arguments.out[0], entry["name"], result)
 
 
 def _append(path: Path, table: str, result) -> None:
@@ -103,37 +106,22 @@ def measurements_to(run: dict, share: float) -> float:
     return next((i + 1 for i, s in enumerate(run["log"]) if s >= share), math.inf)
 
 
-def _show(path: Path, index: list[dict]) -> None:
+def median_to(runs: list[dict], share: float) -> tuple[float, float]:
+    """Median of the measurements to a share, infinite if most runs ended before; runs' least end.
+
+    The second is what is known of an infinite median: it is more than that.
+    """
+    counts = [measurements_to(run, share) for run in runs]
+    ends = [len(run["log"]) for run, n in zip(runs, counts, strict=True) if math.isinf(n)]
+    return float(np.median(counts)) if counts else math.nan, min(ends, default=math.nan)
+
+
+def _show(paths: list[Path], index: list[dict]) -> None:
     """Medians per table, and geometric means of the ratios to random search."""
-    runs = defaultdict(list)
-    for run in _read(path):
-        runs[run["table"], run["sampler"]].append(run)
+    runs = _by_table(paths)
     samplers = sorted({sampler for _, sampler in runs} | {"random"})
     for share in (0.90, 0.95, 0.99):
-        print(f"\nmeasurements to {share:.0%} of log hypervolume, median over seeds")
-        print(f"{'table':34}" + "".join(f"{s:>16}" for s in samplers))
-        ratios = defaultdict(lambda: defaultdict(list))
-        for i, entry in enumerate(index):
-            group = "held out" if i % 2 else "tuned on"
-            cells = {}
-            for sampler in samplers:
-                found = [measurements_to(r, share) for r in runs[entry["name"], sampler]]
-                cells[sampler] = float(np.median(found)) if found else math.nan
-            cells["random"] = entry["random_search_log"][f"n{100 * share:.0f}"]
-            shown = "".join(f"{cells[s]:>11g} ({len(runs[entry['name'], s]):2d})" for s in samplers)
-            print(f"{entry['name'] + ' (' + group[0] + ')':34}" + shown)
-            for sampler in samplers:
-                ratio = cells.get("random", math.nan) / cells[sampler]
-                if math.isfinite(ratio) and ratio > 0:
-                    ratios[group][sampler].append(ratio)
-        for group, by_sampler in ratios.items():
-            shown = "".join(
-                f"{math.exp(np.mean(np.log(by_sampler[s]))):>11.2f} /{len(by_sampler[s]):2d} "
-                if by_sampler[s]
-                else f"{'-':>16}"
-                for s in samplers
-            )
-            print(f"{'fewer than random, ' + group:34}" + shown)
+        _show_measurements(runs, samplers, index, share)
     _show_stops(runs)
     print("\nprocessor seconds per suggestion after the 10th, median")
     for sampler in samplers:
@@ -146,6 +134,48 @@ def _show(path: Path, index: list[dict]) -> None:
         ]
         if every:
             print(f"{sampler:>16} {np.median(every):.3f}")
+
+
+def _by_table(paths: list[Path]) -> dict[tuple[str, str], list[dict]]:
+    """Runs by table and sampler; of a run that is in several files, the first."""
+    runs: dict[tuple[str, str], dict[int, dict]] = defaultdict(dict)
+    for run in (run for path in paths for run in _read(path)):
+        runs[run["table"], run["sampler"]].setdefault(run["seed"], run)
+    return defaultdict(list, {key: list(found.values()) for key, found in runs.items()})
+
+
+def _show_measurements(runs, samplers: list[str], index: list[dict], share: float) -> None:
+    """One line a table, `>n` where most runs ended at n or later without it."""
+    print(f"\nmeasurements to {share:.0%} of log hypervolume, median over seeds (their number)")
+    print(f"{'table':42}" + "".join(f"{s:>16}" for s in samplers))
+    ratios = defaultdict(lambda: defaultdict(list))
+    for i, entry in enumerate(index):
+        group = "held out" if i % 2 else "tuned on"
+        known = {s: median_to(runs[entry["name"], s], share) for s in samplers}
+        known["random"] = (entry["random_search_log"][f"n{100 * share:.0f}"], math.nan)
+        shown = ""
+        for sampler, (median, end) in known.items():
+            cell = f">{end:g}" if math.isinf(median) else f"{median:g}".replace("nan", "-")
+            shown += f"{cell:>11} ({len(runs[entry['name'], sampler]):2d})"
+            if math.isfinite(median):
+                ratios[group][sampler].append(known["random"][0] / median)
+        print(f"{entry['name'] + ' (' + group[0] + ')':42}" + shown)
+        if math.isfinite(known.get("pareto", (math.inf,))[0]):
+            others = [n for s, (n, _) in known.items() if s != "pareto" and math.isfinite(n)]
+            ratios[group]["best other"].append(min(others) / known["pareto"][0])
+    for group, by_sampler in ratios.items():
+        shown = "".join(f"{_mean(by_sampler[s]):>16}" for s in samplers)
+        print(f"{'fewer than random, ' + group + ' /tables':42}" + shown)
+        if by_sampler["best other"]:
+            print(
+                f"pareto against the best other of each table, {group}: "
+                f"{_mean(by_sampler['best other'])}"
+            )
+
+
+def _mean(ratios: list[float]) -> str:
+    """Geometric mean and how many ratios it is of."""
+    return f"{math.exp(np.mean(np.log(ratios))):.2f} /{len(ratios):2d} " if ratios else "- "
 
 
 def _show_stops(runs) -> None:
@@ -165,7 +195,7 @@ def _show_stops(runs) -> None:
             )
 
 
-def _plot(path: Path, index: list[dict], target: Path, length: int = 60) -> None:
+def _plot(paths: list[Path], index: list[dict], target: Path, length: int = 60) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -173,9 +203,7 @@ def _plot(path: Path, index: list[dict], target: Path, length: int = 60) -> None
 
     from tuner.report.comparison import COLOURS
 
-    runs = defaultdict(list)
-    for run in _read(path):
-        runs[run["table"], run["sampler"]].append(run)
+    runs = _by_table(paths)
     samplers = [
         s for s in ("pareto", "plain botorch", "tpe", "nsga2") if any(s == k for _, k in runs)
     ]
