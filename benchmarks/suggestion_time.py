@@ -26,6 +26,8 @@ from tuner.surrogates import Objective
 OBJECTIVES = (Objective("energy", "min"), Objective("latency", "min"), Objective("accuracy", "max"))
 TWELVE = "12 mixed"
 SPACES = (TWELVE, "transformers", "vllm", "sglang", "llama_cpp")
+NOISE = 0.02
+"""Standard error of a measurement, as a share of it."""
 CAUSES = ("out of memory", "refused")
 
 
@@ -80,7 +82,7 @@ def once(space: Space, n: int, seed: int, pending: int = 0, failing: float = 0.0
 
 
 class Landscape:
-    """Three objectives that are products of one random factor per value, and failures."""
+    """Three objectives that are products of one random factor per value, their noise, failures."""
 
     def __init__(self, space: Space, seed: int, failing: float = 0.0) -> None:
         self.space, self.failing = space, failing
@@ -98,7 +100,8 @@ class Landscape:
         if self.rng.random() < self.failing:
             return Observation(code, cause=str(self.rng.choice(CAUSES)))
         a, b, c = sum(self.weights[item] for item in configuration.items())
-        return Observation(code, (math.exp(a), math.exp(b), 1 / (1 + math.exp(-c))))
+        values = (math.exp(a), math.exp(b), 1 / (1 + math.exp(-c)))
+        return Observation(code, values, [NOISE * value for value in values])
 
 
 def twelve() -> TableSpace:
