@@ -40,7 +40,7 @@ def main() -> None:
         outliers=arguments.outliers,
         failing=arguments.failing,
     )
-    records = Records(arguments.out)
+    records = Records(arguments.out, arguments.forget)
     if not arguments.show:
         _run(arguments, records, trouble)
     _show(records.of(trouble))
@@ -61,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--stated", action="store_true", help="tell samplers the standard error")
     parser.add_argument("--outliers", type=float, default=0.0, help="share that is ten times off")
     parser.add_argument("--failing", type=float, default=0.0, help="share that fails in a pattern")
+    parser.add_argument("--forget", default="", help="drop this sampler's runs first")
     parser.add_argument("--show", action="store_true", help="only print what is in the file")
     parser.add_argument("--plot", type=Path, help="draw shares over measurements (PNG)")
     return parser.parse_args()
@@ -82,6 +83,8 @@ def _show(runs: dict[tuple[str, str], list[Run]]) -> None:
     print(f"{'':35}" + "".join(f"{n:6d}" for n in AFTER), end="")
     print("".join(f"{s:7.0%}" for s in SHARES))
     for (problem, sampler), group in sorted(runs.items(), key=lambda item: item[0]):
+        if problem not in PROBLEMS:
+            continue
         row = f"{problem:16}{sampler:12}{len(group):5d}  "
         for n in AFTER:
             row += f"{np.median([share_after(r, n) for r in group]):6.2f}"

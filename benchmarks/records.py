@@ -13,15 +13,18 @@ from pursuit import Run, Trouble, pursue
 
 
 class Records:
-    """The runs of a file, by problem, sampler, seed and trouble."""
+    """The runs of a file, by problem, sampler, seed and trouble.
 
-    def __init__(self, path: Path) -> None:
+    Runs of the sampler `forget` are dropped from it: that one has changed since.
+    """
+
+    def __init__(self, path: Path, forget: str = "") -> None:
         self.path = path
-        self._runs: dict[tuple, dict] = {}
-        if path.exists():
-            for line in path.read_text().splitlines():
-                record = json.loads(line)
-                self._runs[_key(record)] = record
+        lines = path.read_text().splitlines() if path.exists() else []
+        records = [r for r in map(json.loads, lines) if r["sampler"] != forget]
+        if len(records) < len(lines):
+            path.write_text("".join(json.dumps(r) + "\n" for r in records))
+        self._runs = {_key(record): record for record in records}
 
     def ensure(
         self,

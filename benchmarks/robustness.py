@@ -41,7 +41,7 @@ SETTLED = 30
 
 def main() -> None:
     arguments = _arguments()
-    records = Records(arguments.out)
+    records = Records(arguments.out, arguments.forget)
     if not arguments.show:
         _run(arguments, records)
     _show_noise(records.of(QUIET), records.of(NOISY))
@@ -55,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=results / "known_fronts.jsonl")
     parser.add_argument("--only", default="noise,failures", help="which of the two")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--forget", default="", help="drop this sampler's runs first")
     parser.add_argument("--show", action="store_true", help="only print what is in the file")
     return parser.parse_args()
 
