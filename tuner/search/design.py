@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuner.space.contract import Codes, Space
+from tuner.search._candidates import without
+from tuner.space.contract import INACTIVE, Codes, Space
 from tuner.surrogates._distance import DistanceTables
 
 POOL = 1_000
 """Valid configurations among which the design is chosen where the space is too large to list."""
 NOVELTY = 1.0
 """Weight of values not seen yet against distance from what was chosen."""
+INWARD = 0.5
+"""How far numbers stay from the middle of their ranges, of how far they were.
+
+What lies farthest from everything has all its numbers at the ends of their ranges, where few
+optima are and from where a model sees the middle badly. Pulled inward, designs of the same size
+took a tenth fewer measurements to 95 % on the tables that settings were chosen on.
+"""
 
 
 def design_size(space: Space, budget: int | None = None) -> int:
@@ -30,8 +38,9 @@ def initial_design(space: Space, size: int, *, seed: int = 0) -> Codes:
     """The default and then, one by one, the configuration that adds most. Shape `size x p`.
 
     What adds most lies far from all chosen so far (in the mean over parameters of the distance
-    between values) and has values that few of them have. The same seed gives the same design,
-    and a longer design begins with the shorter one.
+    between values) and has values that few of them have; the numbers of all chosen are then
+    pulled towards their middles (`INWARD`). The same seed gives the same design, and a longer
+    design begins with the shorter one.
     """
     rng = np.random.default_rng([seed, 0])
     pool = space.rows()
@@ -60,4 +69,23 @@ def initial_design(space: Space, size: int, *, seed: int = 0) -> Codes:
         if not np.isfinite(score[best]):
             break
         chosen.append(best)
-    return pool[chosen]
+    return _pulled_inward(space, pool[chosen])
+
+
+def _pulled_inward(space: Space, design: Codes) -> Codes:
+    """The design with the numbers of all but the default nearer to their middles, each row once.
+
+    Where that is invalid it becomes the nearest valid configuration; where it was there before,
+    the row stays what it was.
+    """
+    inner = design.copy()
+    for j, parameter in enumerate(space.parameters):
+        middle = (len(parameter.values) - 1) / 2
+        if parameter.kind == "ordered" and middle >= 1:
+            pulled = np.rint(middle + INWARD * (design[1:, j] - middle))
+            inner[1:, j] = np.where(design[1:, j] == INACTIVE, INACTIVE, pulled)
+    rows: list[Codes] = [design[0]]
+    for pair in zip(space.repair(inner)[1:], design[1:], strict=True):
+        new = without(np.stack(pair), np.stack(rows))
+        rows.extend(new[:1])
+    return np.stack(rows)
