@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from tuner.search import Observation, ParetoSampler, StopRule, initial_design
-from tuner.space import TableSpace, load_space
+from tuner.space import INACTIVE, TableSpace, load_space
 from tuner.surrogates import Objective
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
