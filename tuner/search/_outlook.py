@@ -26,7 +26,7 @@ from tuner.surrogates.level import Level, modelled
 Floats = npt.NDArray[np.float64]
 
 PADDING = 0.1
-"""Share of a range by which the reference point lies behind the worst in it."""
+"""The reference point lies this share of the range behind the worst expectation."""
 SAMPLES = 32
 """Joint samples from which the remaining gain is judged."""
 SAMPLED = 64
@@ -116,7 +116,7 @@ def look(
         expected = seen[:, :m].numpy()
         on_front = _front(expected, promises.kept(seen.numpy()))
         front = expected[on_front]
-        reference = reference_point(expected, front)
+        reference = reference_point(expected)
         boxes = free_boxes(front, reference)
 
         def gain(codes: Codes) -> Floats:
@@ -157,23 +157,14 @@ def _front(points: Floats, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]
     return on_front
 
 
-def reference_point(points: Floats, front: Floats) -> Floats:
-    """A point behind the ends of the front, so that both stay worth finding.
+def reference_point(points: Floats) -> Floats:
+    """A point behind the worst of all points, so that both ends of a front stay worth finding.
 
-    Halfway between the worst of the front and the worst of all points. Behind the front alone it
-    traps a search near what was found first; behind all points, where some are bad far beyond the
-    front, it rewards ever farther ends instead of better compromises. Bad outliers are cut off
-    before (`Outcome.cap`), so one absurd value cannot move it far.
+    Bad outliers are cut off before (`Outcome.cap`), so one absurd value cannot move it far.
     """
-    ends = [_behind(points), _behind(front if len(front) else points)]
-    middle: Floats = np.mean(ends, axis=0)
-    return middle
-
-
-def _behind(points: Floats) -> Floats:
     best, worst = points.min(0), points.max(0)
-    behind: Floats = worst + PADDING * np.maximum(worst - best, 1e-3)
-    return behind
+    padded: Floats = worst + PADDING * np.maximum(worst - best, 1e-3)
+    return padded
 
 
 def _repeats(
