@@ -6,7 +6,8 @@ Three objectives, on 12 mixed parameters, on the shipped space of transformers (
 configurations) and on the shipped spaces with more than 10^12, most of whose parameters are
 conditional. A suggestion is what an ask costs in a study: the stopping rule is judged, then a
 configuration is proposed, with nothing running beside it or with `--pending` trials, in turn. Each
-space has a process of its own, whose greatest memory is told.
+space has a process of its own, whose greatest memory is told. With `--peers` others are timed in
+the same run, on the same measurements of the 12 parameters (`peers.txt` installs them).
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ import math
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from peers import peer
+from peers.nearest import Nearest
 
 from tuner.search import Observation, ParetoSampler
-from tuner.space import Configuration, Space, TableSpace, load_space
+from tuner.space import Configuration, Space, Table, TableSpace, load_space
 from tuner.surrogates import Objective
 
 OBJECTIVES = (Objective("energy", "min"), Objective("latency", "min"), Objective("accuracy", "max"))
@@ -37,16 +42,24 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--pending", type=int, default=16)
     parser.add_argument("--failing", type=float, default=0.0, help="share of trials that failed")
-    parser.add_argument("--spaces", nargs="+", default=SPACES)
+    parser.add_argument("--spaces", nargs="*", default=SPACES)
+    parser.add_argument("--peers", nargs="*", default=[], help="on the 12: gp, ax, plain botorch")
     arguments = parser.parse_args()
     print(f"| space | finished | seconds | with {arguments.pending} running | ratio |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in arguments.spaces:
-        child = multiprocessing.get_context("spawn").Process(target=report, args=(name, arguments))
-        child.start()
-        child.join()
-        if child.exitcode:
-            raise SystemExit(child.exitcode)
+        alone(report, name, arguments)
+    for name in arguments.peers:
+        alone(report_peer, name, arguments)
+
+
+def alone(target: Callable[..., None], *given: object) -> None:
+    """Call something in a process of its own."""
+    child = multiprocessing.get_context("spawn").Process(target=target, args=given)
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise SystemExit(child.exitcode)
 
 
 def report(name: str, arguments: argparse.Namespace) -> None:
@@ -65,6 +78,35 @@ def report(name: str, arguments: argparse.Namespace) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     p = len(space.parameters)
     print(f"{name}: {p} parameters, {space.size:.2g} configurations, at most {peak:.0f} MiB")
+
+
+def report_peer(name: str, arguments: argparse.Namespace) -> None:
+    """Print the medians of an optimiser of others on the 12 parameters, nothing running beside."""
+    space = twelve()
+    for n in arguments.finished:
+        seconds = np.median([once_peer(name, space, n, s) for s in range(arguments.repeats)])
+        print(f"| {TWELVE}, {name} | {n} | {seconds:.3f} | | |", flush=True)
+
+
+def once_peer(name: str, space: TableSpace, n: int, seed: int) -> float:
+    """Processor seconds of one suggestion by a peer; how it is told its past is not counted."""
+    rng = np.random.default_rng(seed)
+    rows = space.index(np.unique(space.sample(2 * n, rng), axis=0)[:n])
+    values = np.full((len(space), len(OBJECTIVES)), np.nan)
+    values[rows] = [o.values for o in Landscape(space, seed).measure(space.rows_[rows])]
+    columns = tuple(o.metric for o in OBJECTIVES)
+    table = Table(space, values, np.full_like(values, np.nan), columns)
+    _, make = peer(name)
+    strategy = make(table, OBJECTIVES, seed, 1000)
+    if isinstance(strategy, Nearest):
+        for row in rows:
+            strategy.peer.add(space.rows_[row].tolist(), strategy.values[row].tolist())
+        suggest: Callable[[], object] = strategy.peer.ask
+    else:
+        suggest = partial(strategy, rows.tolist())
+    began = time.process_time()
+    suggest()
+    return time.process_time() - began
 
 
 def once(space: Space, n: int, seed: int, pending: int = 0, failing: float = 0.0) -> float:
