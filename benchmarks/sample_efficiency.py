@@ -20,11 +20,15 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from efficiency_plots import curves, dots
 from peers import PEERS, peer
 
 from tuner.search.replay import replay
 from tuner.space import read_table
 from tuner.surrogates import Objective
+
+SEEDS_TOLD = 5
+"""Fewer runs of an optimiser are shown, but none is called the best other by them."""
 
 
 def main() -> None:
@@ -35,7 +39,9 @@ def main() -> None:
         _run(arguments, index)
     _show(arguments.out, index)
     if arguments.plot is not None:
-        _plot(arguments.out, index, arguments.plot)
+        runs = _by_table(arguments.out)
+        curves(runs, index, arguments.plot / "sample-efficiency.png")
+        dots(runs, index, arguments.plot / "measurements-to-95.png")
 
 
 def _arguments() -> argparse.Namespace:
@@ -51,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--until", type=float, default=0.99, help="end runs at this share")
     parser.add_argument("--minutes", type=float, default=math.inf, help="start no run after these")
     parser.add_argument("--show", action="store_true", help="only print what is in the file")
-    parser.add_argument("--plot", type=Path, help="draw hypervolume over measurements (PNG)")
+    parser.add_argument("--plot", type=Path, help="folder for PNGs of what is in the files")
     return parser.parse_args()
 
 
@@ -161,7 +167,12 @@ def _show_measurements(runs, samplers: list[str], index: list[dict], share: floa
                 ratios[group][sampler].append(known["random"][0] / median)
         print(f"{entry['name'] + ' (' + group[0] + ')':42}" + shown)
         if math.isfinite(known.get("pareto", (math.inf,))[0]):
-            others = [n for s, (n, _) in known.items() if s != "pareto" and math.isfinite(n)]
+            others = [
+                n
+                for s, (n, _) in known.items()
+                if math.isfinite(n)
+                and (s == "random" or (s != "pareto" and len(runs[entry["name"], s]) >= SEEDS_TOLD))
+            ]
             ratios[group]["best other"].append(min(others) / known["pareto"][0])
     for group, by_sampler in ratios.items():
         shown = "".join(f"{_mean(by_sampler[s]):>16}" for s in samplers)
@@ -193,42 +204,6 @@ def _show_stops(runs) -> None:
                 f"share {np.median(shares):.3f} (least {min(shares):.3f}), "
                 f"{np.mean(np.array(shares) >= 0.95):.0%} reached 95 %, used x{np.median(used):.2f}"
             )
-
-
-def _plot(paths: list[Path], index: list[dict], target: Path, length: int = 60) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    from tuner.report.comparison import COLOURS
-
-    runs = _by_table(paths)
-    samplers = [
-        s for s in ("pareto", "plain botorch", "tpe", "nsga2") if any(s == k for _, k in runs)
-    ]
-    figure, grid = plt.subplots(2, 4, figsize=(13, 6), sharex=True, layout="constrained")
-    for i, (entry, axes) in enumerate(zip(index, grid.T.flat, strict=True)):
-        for colour, sampler in zip(COLOURS, samplers, strict=False):
-            group = runs[entry["name"], sampler]
-            if not group:
-                continue
-            curves = [
-                np.pad(r["log"][:length], (0, max(0, length - len(r["log"]))), "edge")
-                for r in group
-            ]
-            low, middle, high = np.quantile(curves, [0.25, 0.5, 0.75], axis=0)
-            at = np.arange(1, length + 1)
-            axes.plot(at, middle, color=colour, label=sampler)
-            axes.fill_between(at, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.axhline(0.95, color="black", linewidth=0.6, linestyle=":")
-        axes.set(ylim=(0.5, 1.01))
-        axes.set_title(entry["name"] + (" (held out)" if i % 2 else ""), fontsize=9)
-    grid[0, 0].legend(frameon=False, fontsize=8, loc="lower right")
-    figure.supxlabel("measurements")
-    figure.supylabel("share of the table's log hypervolume")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=110)
 
 
 if __name__ == "__main__":
