@@ -26,7 +26,7 @@ from records import Records, shown
 
 AFTER = (10, 20, 40, 80)
 SHARES = (0.80, 0.90, 0.95)
-ORDER = ("pareto", "gp", "tpe", "nsga2", "random")
+ORDER = ("pareto", "random", "nsga2", "gp", "tpe", "tpe refused")
 """What is drawn, in this order."""
 RANDOM = 1000
 """Measurements of random search: they cost next to nothing here."""
@@ -104,10 +104,9 @@ def _plot(runs: dict[tuple[str, str], list[Run]], target: Path) -> None:
     from tuner.report.comparison import COLOURS
 
     figure, panels = plt.subplots(1, len(PROBLEMS), figsize=(14, 3.2), layout="constrained")
-    samplers = [s for s in ORDER if any(s == sampler for _, sampler in runs)]
     at = np.arange(1, AFTER[-1] + 1)
     for name, axes in zip(PROBLEMS, panels, strict=True):
-        for colour, sampler in zip(COLOURS, samplers, strict=False):
+        for colour, sampler in zip(COLOURS, ORDER, strict=False):
             if not (group := runs.get((name, sampler), [])):
                 continue
             curves = [[share_after(r, n) for n in at] for r in group]
