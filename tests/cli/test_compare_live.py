@@ -41,6 +41,14 @@ def _here(tmp_path, monkeypatch):
     Path("toy.py").write_text(PROGRAM)
 
 
+INTERRUPTIBLE = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("tuner.cli", run_name="__main__")
+"""
+"""A shell that runs the tests in the background lets all that they start ignore SIGINT."""
+
+
 def toy(pause_s=0.0):
     program = f"{sys.executable} toy.py {{batch}} {{beams}} {pause_s}"
     objectives = ("--objective", "joules_per_request:min", "--objective", "accuracy:max")
@@ -112,7 +120,10 @@ def test_an_interruption_shows_what_is_there_and_can_be_gone_on_from():
     words = [sys.executable, "-m", "tuner.cli", "compare", *toy(0.2), "--seeds", "1"]
     words += ["--max-trials", "6", "--samplers", "pareto,random", "--out", "a"]
     process = subprocess.Popen(
-        [*words, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [words[0], "-c", INTERRUPTIBLE, *words[3:], "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     lines = (line for line in process.stderr if "measured:" in line)
     assert len([next(lines) for _ in range(3)]) == 3

@@ -169,7 +169,11 @@ def huge(tmp_path_factory):
 def test_ten_thousand_features_give_an_answer_or_a_sentence(command, huge):
     counting = command in ("count", "commonality", "list", "sample")  # beyond reach
     answer, sentence = asked(command, huge, patience=1.0 if counting else 60.0)
-    assert "too entangled to count within 1 s" in sentence if counting else answer is not None
+    if counting:  # a slow machine may not even have read it by then
+        assert "too entangled to" in sentence
+        assert "within 1 s" in sentence
+    else:
+        assert answer is not None
 
 
 def flat(kind: str, n: int = 10_000) -> str:

@@ -94,7 +94,8 @@ class NvmlCounterMeter:
             largest += last_tick
         if joules <= 0:
             return Reading(seconds, None, 0.0, ("the energy counter stood still",))
-        wrong_by = min(1.0, largest / joules)
+        # a busy machine may let no tick be seen: then one may be missing altogether
+        wrong_by = min(1.0, max(largest / joules, self._tick_s / max(seconds, 1e-9)))
         return Reading(seconds, joules, wrong_by, self._watch.problems, self._watch.details)
 
     def power_limits(self) -> tuple[float, float] | None:
