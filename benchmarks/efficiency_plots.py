@@ -80,7 +80,7 @@ def dots(runs: dict, index: list[dict], target: Path) -> None:
             elif not group:
                 continue
             else:
-                at = float(np.median([_measurements(r) for r in group]))
+                at = float(np.median([measurements_to(r, SHARE) for r in group]))
                 reached = math.isfinite(at)
                 at = at if reached else float(np.median([len(r["log"]) for r in group]))
             axes.plot(
@@ -106,8 +106,9 @@ def dots(runs: dict, index: list[dict], target: Path) -> None:
     _save(figure, target)
 
 
-def _measurements(run: dict) -> float:
-    return next((i + 1 for i, s in enumerate(run["log"]) if s >= SHARE), math.inf)
+def measurements_to(run: dict, share: float) -> float:
+    """Measurements until a share was reached, infinite where it never was."""
+    return next((i + 1 for i, s in enumerate(run["log"]) if s >= share), math.inf)
 
 
 def _save(figure, target: Path) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from peers.nearest import scaled
 
 from tuner.search import initial_design
 from tuner.space import Table
-from tuner.surrogates.objective import Objective, to_scale
+from tuner.surrogates.objective import Objective
 
 
 class PlainBoTorch:
@@ -55,7 +56,7 @@ class PlainBoTorch:
         from botorch.utils.multi_objective.pareto import is_non_dominated
         from gpytorch.mlls import SumMarginalLogLikelihood
 
-        y = torch.from_numpy(-_scaled(self.table.values[rows], self.objectives))
+        y = torch.from_numpy(-scaled(self.table.values[rows], self.objectives))
         x = self.x[rows]
         models = [
             SingleTaskGP(x, y[:, [j]], outcome_transform=Standardize(1)) for j in range(y.shape[1])
@@ -66,12 +67,6 @@ class PlainBoTorch:
         return qLogExpectedHypervolumeImprovement(
             model, reference.tolist(), FastNondominatedPartitioning(reference, y)
         )
-
-
-def _scaled(values: np.ndarray, objectives: Sequence[Objective]) -> np.ndarray:
-    return np.stack(
-        [to_scale(values[:, j], o, o.scale_for(values[:, j])) for j, o in enumerate(objectives)], 1
-    )
 
 
 def _one_hot(table: Table) -> np.ndarray:

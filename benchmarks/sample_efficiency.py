@@ -20,7 +20,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from efficiency_plots import curves, dots
+from efficiency_plots import curves, dots, measurements_to
 from peers import PEERS, peer
 
 from tuner.search.replay import replay
@@ -106,10 +106,6 @@ def _append(path: Path, table: str, result) -> None:
 
 def _read(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def measurements_to(run: dict, share: float) -> float:
-    return next((i + 1 for i, s in enumerate(run["log"]) if s >= share), math.inf)
 
 
 def median_to(runs: list[dict], share: float) -> tuple[float, float]:

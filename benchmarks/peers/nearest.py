@@ -40,7 +40,8 @@ class Nearest:
         self, peer: Peer, table: Table, objectives: Sequence[Objective], forgiven: int
     ) -> None:
         self.peer, self.space, self.forgiven = peer, table.space, forgiven
-        self.values = scaled(table, objectives)
+        # the scale is judged by the whole table: a favour, since this tuner judges by measured rows
+        self.values = scaled(table.values, objectives)
 
     def __call__(self, rows: Sequence[int]) -> int:
         """The row to measure next."""
@@ -79,14 +80,11 @@ def active(parameters: Sequence[Parameter], codes: Sequence[int]) -> npt.NDArray
     return kept
 
 
-def scaled(table: Table, objectives: Sequence[Objective]) -> npt.NDArray[np.float64]:
-    """All values of a table as peers are told them, `n x m`.
-
-    Whether an objective is told on the log scale is judged by the whole table: a favour, since
-    this tuner has to judge by the measured rows.
-    """
+def scaled(
+    values: npt.NDArray[np.float64], objectives: Sequence[Objective]
+) -> npt.NDArray[np.float64]:
+    """Values `n x m` as peers are told them: each on the scale that they suggest."""
     columns = [
-        to_scale(table.values[:, j], o, o.scale_for(table.values[:, j]))
-        for j, o in enumerate(objectives)
+        to_scale(values[:, j], o, o.scale_for(values[:, j])) for j, o in enumerate(objectives)
     ]
     return np.stack(columns, 1)
