@@ -29,6 +29,8 @@ PADDING = 0.1
 """The reference point lies this share of the range behind the worst expectation."""
 SAMPLES = 32
 """Joint samples from which the remaining gain is judged."""
+CHANCES = 256
+"""Joint samples from which the chance is judged that anything keeps the levels."""
 SAMPLED = 64
 """Best candidates in each of them."""
 LIKELY = 0.8
@@ -73,7 +75,8 @@ class Outlook:
             return 0.0
         best = np.argsort(-self.gains, kind="stable")[:SAMPLED]
         with one_thread():
-            sampled = self._samples(self.codes[best], seed)
+            count = SAMPLES if len(self.front) else CHANCES
+            sampled = self._samples(self.codes[best], count, seed)
         kept = self.promises.kept(sampled)
         if not len(self.front):
             return float(kept.any(1).mean())
@@ -81,15 +84,15 @@ class Outlook:
         shares = gains(added, self.front, self.reference) / self.volume
         return max(float(self.gains[best[0]]) / self.volume, float(np.quantile(shares, LIKELY)))
 
-    def _samples(self, codes: Codes, seed: int) -> Floats:
-        """Joint samples of all outputs at N configurations, `SAMPLES x N x outputs`."""
+    def _samples(self, codes: Codes, count: int, seed: int) -> Floats:
+        """Joint samples of all outputs at N configurations, `count x N x outputs`."""
         generator = torch.Generator().manual_seed(seed)
         draws = []
         for gp in self.surrogate.processes:
             mean, covariance = gp.joint(gp.distances.places(codes))
             values, vectors = torch.linalg.eigh(covariance)
             root = vectors * values.clamp_min(0.0).sqrt()
-            noise = torch.randn(SAMPLES, len(values), generator=generator, dtype=torch.float64)
+            noise = torch.randn(count, len(values), generator=generator, dtype=torch.float64)
             draws.append(mean + noise @ root.T)
         return torch.stack(draws, 2).numpy()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tuner.search._candidates import without
@@ -24,14 +26,15 @@ took a tenth fewer measurements to 95 % on the tables that settings were chosen 
 def design_size(space: Space, budget: int | None = None) -> int:
     """How many configurations to measure before the model takes over.
 
-    Five to ten, growing with the number of parameters; at most a third of a small budget and a
-    fifth of a small space. On measured tables of three to six parameters five or six beat eight
-    and more: one parameter's effect is learned from few points, and the model picks better ones.
+    Three to ten, growing with the number of parameters and with the bits that tell one
+    configuration from all others; at most a third of a small budget. Small designs win: one
+    parameter's effect is learned from few points, and the model picks better ones.
     """
-    size = int(np.clip(round(3 + len(space.parameters) / 2), 5, 10))
+    bits = math.log2(space.size)
+    size = int(np.clip(round(min(3 + len(space.parameters) / 2, bits / 2)), 3, 10))
     if budget is not None:
         size = min(size, max(3, budget // 3))
-    return max(1, min(size, max(4, space.size // 5), space.size))
+    return max(1, min(size, space.size))
 
 
 def initial_design(space: Space, size: int, *, seed: int = 0) -> Codes:
