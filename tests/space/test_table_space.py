@@ -53,6 +53,17 @@ def test_everything_that_comes_out_is_a_row(space, seed):
 
 
 @settings(max_examples=40, deadline=None)
+@given(table_spaces(), st.data())
+def test_another_row_can_be_the_default(space, data):
+    row = data.draw(st.integers(0, len(space) - 1))
+    before = space.default
+    other = space.with_default(row)
+    assert other.default == other.configuration({}) == space.decode(space.rows())[row]
+    assert (other.rows() == space.rows()).all()
+    assert space.default == before
+
+
+@settings(max_examples=40, deadline=None)
 @given(table_spaces(), st.integers(0, 2**32 - 1))
 def test_moves_change_something_unless_there_is_one_row(space, seed):
     rng = np.random.default_rng(seed)

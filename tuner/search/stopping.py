@@ -41,7 +41,7 @@ class StopRule:
 
     """
 
-    share: float = 0.01
+    share: float = 0.015
     patience: int = 2
     least: int = 8
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class TableSpace:
         self.row_of: npt.NDArray[np.int64] = np.argsort(order)[group.reshape(-1)]
         """For each row of the table its place in `rows_`."""
         self._index = {row.tobytes(): i for i, row in enumerate(self.rows_)}
-        self._medoid = _medoid(self)
+        self._default = _medoid(self)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -54,7 +55,13 @@ class TableSpace:
     @property
     def default(self) -> Configuration:
         """The row nearest to all others: a table says nothing about an engine's default."""
-        return self.decode(self.rows_[self._medoid][None])[0]
+        return self.decode(self.rows_[self._default][None])[0]
+
+    def with_default(self, row: int) -> TableSpace:
+        """The same space with another one of `rows_` as its default."""
+        other = copy(self)
+        other._default = row
+        return other
 
     def __len__(self) -> int:
         return len(self.rows_)
@@ -179,7 +186,7 @@ class TableSpace:
             said = ", ".join(f"{name}={value}" for name, value in values.items())
             raise UserError(f"no row of the table has {said}.")
         candidates = self.rows_[matches]
-        away = (candidates != self.rows_[self._medoid]).sum(1)
+        away = (candidates != self.rows_[self._default]).sum(1)
         return self.decode(candidates[[int(away.argmin())]])[0]
 
     def arguments(self, configuration: Configuration) -> Arguments:
