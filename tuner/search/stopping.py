@@ -32,7 +32,7 @@ class StopRule:
     """Ends a study when the remaining gain stays small.
 
     The defaults come from replays of measured tables and of parts of them, begun at random rows
-    (docs/optimiser.md). There a smaller share found more than more patience for as many measurements.
+    (docs/optimiser.md): for as many measurements, a smaller share found more than more patience.
 
     Attributes:
         share: a remaining gain under this share of the front's hypervolume is small.
