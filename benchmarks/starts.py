@@ -35,6 +35,8 @@ BUDGET = 60
 NEVER = 75
 """What counts for a run that did not get to the share within its budget."""
 LEFT_OUT = 0.3
+LEAST = 10
+"""Parts of fewer rows say nothing; some tables hardly vary two columns at once."""
 
 
 def main() -> None:
@@ -93,6 +95,8 @@ def _problems(arguments: argparse.Namespace) -> Iterator[tuple[str, Table, list[
         with TemporaryDirectory() as folder:
             for part in range(-1, arguments.parts):
                 rows = whole if part < 0 else _part(whole, entry["decisions"], part)
+                if len(rows) < LEAST:
+                    continue
                 path = Path(folder) / "part.csv"
                 rows.to_csv(path, index=False)
                 name = entry["name"] if part < 0 else f"{entry['name']}#{part}"
