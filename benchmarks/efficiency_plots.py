@@ -38,7 +38,7 @@ def curves(runs: dict, index: list[dict], target: Path) -> None:
                 for r in group
             ]
             low, middle, high = np.quantile(shares, [0.25, 0.5, 0.75], axis=0)
-            end = LENGTH
+            end = min(LENGTH, max(len(r["log"]) for r in group))
             if sampler != "pareto" and (middle >= SHARE).any():
                 end = int(np.argmax(middle >= SHARE)) + 1
             at = np.arange(1, end + 1)
@@ -102,7 +102,14 @@ def dots(runs: dict, index: list[dict], target: Path) -> None:
     axes.set_xlabel("measurements to 95 % of the table's log hypervolume (hollow: not reached)")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(frameon=False, ncols=len(ORDER), loc="lower center", bbox_to_anchor=(0.4, 1.0))
+    axes.legend(
+        frameon=False,
+        ncols=len(ORDER),
+        columnspacing=1.2,
+        handletextpad=0.3,
+        loc="lower center",
+        bbox_to_anchor=(0.3, 1.0),
+    )
     _save(figure, target)
 
 
