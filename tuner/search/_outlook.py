@@ -29,10 +29,10 @@ PADDING = 0.1
 """The reference point lies this share of the range behind the worst expectation."""
 SAMPLES = 32
 """Joint samples from which the remaining gain is judged."""
-CHANCES = 256
-"""Joint samples from which the chance is judged that anything keeps the levels."""
 SAMPLED = 64
 """Best candidates in each of them."""
+CHANCES = 256
+"""Joint samples of these from which the chance is judged that anything keeps the levels."""
 LIKELY = 0.8
 """The remaining gain is a bound that holds with this probability."""
 NEAREST = 8
