@@ -432,6 +432,7 @@ def test_a_server_that_is_killed_crashed():
         assert "signal 9" in caught.message
 
 
+@pytest.mark.slow
 def test_a_server_that_stopped_is_a_hang_and_replaced():
     with launched(limits=HASTY) as engine:
         engine.apply(arguments())

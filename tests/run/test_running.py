@@ -163,6 +163,7 @@ def toy(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_command_of_ones_own_is_tuned_under_service_levels(toy, tmp_path):
     result = toy(levels=("p99_ttft_ms<=32", "accuracy>=default+0.05"), out=tmp_path / "out")
     by_role = {role: r for r in result.recommended for role in r.roles}
@@ -185,6 +186,7 @@ def test_where_a_level_cannot_be_kept_the_result_says_which_and_how_close(toy):
     assert "service levels" in result.stopped_by or "all 20 configurations" in result.stopped_by
 
 
+@pytest.mark.slow
 def test_failures_of_the_command_are_observations(toy):
     result = toy(max_trials=25)
     failed = [r for r in result.trials if r.state == "failed"]

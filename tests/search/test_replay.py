@@ -60,6 +60,7 @@ def test_a_table_is_exhausted_with_its_whole_hypervolume(table):
     assert run.linear[-1] == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_running_on_changes_nothing_but_the_end(table):
     stopped = replay(table, OBJECTIVES, max_trials=60)
     on = replay(table, OBJECTIVES, max_trials=60, run_on=True)

@@ -47,6 +47,7 @@ def told(space, study):
     return [truth(space.suggest(optuna.trial.FixedTrial(t.params))) for t in study.trials]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_best_that_keeps_the_level_is_found_and_most_proposals_keep_it(space, seed):
     everything = [truth(c) for c in space.decode(space.rows())]
