@@ -19,7 +19,6 @@ Runs are appended to a file as they end, and what is there is not run again.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import warnings
 from pathlib import Path
@@ -28,9 +27,9 @@ import numpy as np
 from problems import PROBLEMS, Problem, of_table
 from pursuit import Run, Trouble
 from records import Records, shown
+from tables import entries, objectives_of
 
 from tuner.space import read_table
-from tuner.surrogates import Objective
 
 QUIET = Trouble()
 NOISY = Trouble(noise=0.05, outliers=0.02)
@@ -74,15 +73,10 @@ def _run(arguments: argparse.Namespace, records: Records) -> None:
 
 
 def _tables(folder: Path) -> list[Problem]:
-    index = json.loads((folder / "index.json").read_text())["tables"]
     found = []
-    for entry in sorted(index, key=lambda entry: entry["name"]):
+    for entry in entries(folder):
         table = read_table(folder / entry["file"], list(entry["objectives"]), entry["decisions"])
-        objectives = [
-            Objective.parse(f"{name}:{told['direction']}")
-            for name, told in entry["objectives"].items()
-        ]
-        found.append(of_table(entry["name"], table, objectives))
+        found.append(of_table(entry["name"], table, objectives_of(entry)))
     return found
 
 

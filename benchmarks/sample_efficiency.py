@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from efficiency_plots import curves, dots, measurements_to
 from peers import PEERS, peer
+from tables import entries, objectives_of
 
 from tuner.search.replay import replay
 from tuner.space import read_table
-from tuner.surrogates import Objective
 
 SEEDS_TOLD = 5
 """Fewer runs of an optimiser are shown, but none is called the best other by them."""
@@ -33,8 +33,7 @@ SEEDS_TOLD = 5
 
 def main() -> None:
     arguments = _arguments()
-    index = json.loads((arguments.tables / "index.json").read_text())["tables"]
-    index = sorted(index, key=lambda entry: entry["name"])
+    index = entries(arguments.tables)
     if not arguments.show:
         _run(arguments, index)
     _show(arguments.out, index)
@@ -69,10 +68,7 @@ def _run(arguments: argparse.Namespace, index: list[dict]) -> None:
         for entry in index:
             if arguments.only and entry["name"] not in arguments.only.split(","):
                 continue
-            objectives = [
-                Objective.parse(f"{name}:{told['direction']}")
-                for name, told in entry["objectives"].items()
-            ]
+            objectives = objectives_of(entry)
             table = read_table(
                 arguments.tables / entry["file"], list(entry["objectives"]), entry["decisions"]
             )

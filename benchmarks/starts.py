@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 from efficiency_plots import measurements_to
+from tables import entries, objectives_of
 
 from tuner.search.replay import replay
 from tuner.space import Table, read_table
@@ -83,14 +84,8 @@ def _run(arguments: argparse.Namespace, runs: dict[tuple[str, int], dict]) -> No
 
 
 def _problems(arguments: argparse.Namespace) -> Iterator[tuple[str, Table, list[Objective]]]:
-    index = json.loads((arguments.tables / "index.json").read_text())["tables"]
-    index = sorted(index, key=lambda entry: entry["name"])
-    for entry in index[int(arguments.held_out) :: 2]:
-        columns = list(entry["objectives"])
-        objectives = [
-            Objective.parse(f"{name}:{told['direction']}")
-            for name, told in entry["objectives"].items()
-        ]
+    for entry in entries(arguments.tables)[int(arguments.held_out) :: 2]:
+        columns, objectives = list(entry["objectives"]), objectives_of(entry)
         whole = pd.read_csv(arguments.tables / entry["file"])
         with TemporaryDirectory() as folder:
             for part in range(-1, arguments.parts):
