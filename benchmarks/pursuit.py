@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from problems import Problem
 
 from tuner.search import Observation, ParetoSampler
-from tuner.space import Codes, Space
+from tuner.space import Codes, Space, TableSpace
 from tuner.surrogates import Objective
 
 CAUSE = "out_of_memory"
@@ -125,6 +125,8 @@ def pursue(
     until: float = math.inf,
 ) -> Run:
     """Let a sampler measure until it has a share of the hypervolume, or `budget` measurements."""
+    if isinstance(problem.space, TableSpace):
+        problem = replace(problem, space=problem.space.starting_anywhere(seed))
     trouble = trouble or Trouble()
     rng = np.random.default_rng([seed, 11])
     pattern = None

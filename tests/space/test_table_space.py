@@ -53,14 +53,20 @@ def test_everything_that_comes_out_is_a_row(space, seed):
 
 
 @settings(max_examples=40, deadline=None)
-@given(table_spaces(), st.data())
-def test_another_row_can_be_the_default(space, data):
-    row = data.draw(st.integers(0, len(space) - 1))
+@given(table_spaces(), st.integers(0, 2**32 - 1))
+def test_a_seed_takes_some_row_for_the_default(space, seed):
     before = space.default
-    other = space.with_default(row)
-    assert other.default == other.configuration({}) == space.decode(space.rows())[row]
+    other = space.starting_anywhere(seed)
+    assert other.default == other.configuration({}) == space.starting_anywhere(seed).default
+    assert other.default in space.decode(space.rows())
     assert (other.rows() == space.rows()).all()
     assert space.default == before
+
+
+def test_seeds_take_different_rows_for_the_default():
+    space = TableSpace({"a": [1, 2, 3, 4], "b": ["x", "x", "y", "y"]})
+    taken = {space.starting_anywhere(seed).default["a"] for seed in range(50)}
+    assert taken == {1, 2, 3, 4}
 
 
 @settings(max_examples=40, deadline=None)

@@ -114,6 +114,10 @@ def replay(
 ) -> Replay:
     """Tune on the rows of a table.
 
+    A table says nothing about an engine's default. So each seed takes another row for it: all
+    begun at the same one, runs would hardly differ, and the luck of that row would be taken for
+    the optimiser's.
+
     Args:
         table: past measurements.
         objectives: what its columns are, in their order.
@@ -125,6 +129,7 @@ def replay(
 
     """
     name, factory = (sampler, _strategy(sampler)) if isinstance(sampler, str) else sampler
+    table = replace(table, space=table.space.starting_anywhere(seed))
     budget = min(max_trials, len(table.space))
     strategy = factory(table, objectives, seed, budget)
     status_of = getattr(strategy, "status", None)

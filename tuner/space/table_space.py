@@ -57,10 +57,10 @@ class TableSpace:
         """The row nearest to all others: a table says nothing about an engine's default."""
         return self.decode(self.rows_[self._default][None])[0]
 
-    def with_default(self, row: int) -> TableSpace:
-        """The same space with another one of `rows_` as its default."""
+    def starting_anywhere(self, seed: int) -> TableSpace:
+        """The same space with a row drawn by the seed for its default."""
         other = copy(self)
-        other._default = row
+        other._default = int(np.random.default_rng([seed, 99]).integers(len(self)))
         return other
 
     def __len__(self) -> int:

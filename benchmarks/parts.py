@@ -1,13 +1,12 @@
-"""What settings are chosen by: measured tables and random parts of them, from random rows.
+"""What settings are chosen by: measured tables and random parts of them.
 
-    python benchmarks/starts.py --tables ../shared/tables --out before.jsonl
-    python benchmarks/starts.py --tables ../shared/tables --out after.jsonl --against before.jsonl
+    python benchmarks/parts.py --tables ../shared/tables --out before.jsonl
+    python benchmarks/parts.py --tables ../shared/tables --out after.jsonl --against before.jsonl
 
-A whole table always begins at the same row, so its seeds hardly differ, and a few tables say little
-about a setting. Here every seed takes another row of the table for the engine's default, and every
-table comes with parts of it: a part lacks three in ten of the values of each column that has
-more than two. Only every second table by name, beginning with the first: the others are held out
-(`sample_efficiency.py`), unless `--held-out` asks for them instead.
+A few tables say little about a setting. Here every table comes with parts of it: a part lacks three
+in ten of the values of each column that has more than two. Only every second table by name,
+beginning with the first: the others are held out (`sample_efficiency.py`), unless `--held-out` asks
+for them instead.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -68,14 +66,7 @@ def _run(arguments: argparse.Namespace, runs: dict[tuple[str, int], dict]) -> No
         for seed in range(arguments.seeds):
             if (name, seed) in runs:
                 continue
-            start = int(np.random.default_rng([seed, 99]).integers(len(table.space)))
-            told = replay(
-                replace(table, space=table.space.with_default(start)),
-                objectives,
-                max_trials=BUDGET,
-                seed=seed,
-                run_on=True,
-            )
+            told = replay(table, objectives, max_trials=BUDGET, seed=seed, run_on=True)
             log = [round(share, 5) for share in told.log]
             run = {"problem": name, "seed": seed, "log": log, "stopped_at": told.stopped_at}
             runs[name, seed] = run
