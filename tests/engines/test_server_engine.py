@@ -364,6 +364,14 @@ def test_a_launched_server_gets_its_arguments_answers_and_ends():
     engine.close()
 
 
+@pytest.mark.parametrize("launch", ["vllm", "sglang", "transformers"])
+def test_a_models_own_code_runs_only_where_that_was_allowed(launch):
+    for allowed in (False, True):
+        with launched(launch=launch, trust_remote_code=allowed) as engine:
+            engine.apply(arguments())
+            assert ("--trust-remote-code" in told(engine)) is allowed
+
+
 def test_only_other_arguments_of_the_start_start_another_server():
     with launched() as engine:
         engine.apply(arguments({"a": 1}, {"temperature": 0.5}, concurrency=1))

@@ -154,6 +154,7 @@ def _engine(
         launch=spec.launch,
         url=spec.url,
         command=shlex.split(spec.launch_command) if spec.launch_command else None,
+        trust_remote_code=spec.trust_remote_code,
         started_with=space.arguments(space.default).load if spec.url else None,
     )
 

@@ -42,6 +42,7 @@ class Dialect:
             other options are left out where they are false.
         nests: whether an option `a.b` is the entry `b` of a JSON option `--a`.
         stream_options: whether the number of tokens has to be asked for.
+        runs_model_code: whether it can be told to run the Python code that comes with a model.
         generation_config: whether request arguments `generation_config.x` go into a JSON text.
         exact_length: fields that let an answer end only where it may have no more tokens.
         least_length: the field for the least number of tokens; empty where there is none.
@@ -57,6 +58,7 @@ class Dialect:
     switches_off: frozenset[str] | None = frozenset()
     nests: bool = False
     stream_options: bool = True
+    runs_model_code: bool = False
     generation_config: bool = False
     exact_length: Mapping[str, Any] | None = None
     least_length: str = ""
@@ -76,6 +78,7 @@ VLLM = Dialect(
     ("serve",),
     switches_off=None,
     nests=True,
+    runs_model_code=True,
     exact_length={"ignore_eos": True},
     least_length="min_tokens",
     version=("version", "/version"),
@@ -85,6 +88,7 @@ SGLANG = Dialect(
     "sglang",
     ("python3", "-m", "sglang.launch_server"),
     ("--model-path",),
+    runs_model_code=True,
     exact_length={"ignore_eos": True},
     least_length="min_tokens",
     version=("version", "/server_info"),
@@ -105,6 +109,7 @@ TRANSFORMERS = Dialect(
     ("serve",),
     switches_off=None,
     stream_options=False,
+    runs_model_code=True,
     generation_config=True,
 )
 UNKNOWN = Dialect("unknown")

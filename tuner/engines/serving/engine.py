@@ -77,6 +77,7 @@ class ServerEngine:
         api: `chat`, `completions`, or `auto` for `chat` where the model has a chat template.
         device: `cpu`, `cuda`, or `auto` for a GPU where there is one. Name it for a server in a
             container of this machine, whose processes cannot be seen.
+        trust_remote_code: whether Python code that comes with a model may run in a launched server.
         limits: of the server.
         environment: added to the environment of a launched server.
         started_with: the arguments with which the running server of `url` was started, as far as
@@ -96,6 +97,7 @@ class ServerEngine:
         command: Sequence[str] | None = None,
         api: Literal["auto", "chat", "completions"] = "auto",
         device: str = "auto",
+        trust_remote_code: bool = False,
         limits: ServerLimits | None = None,
         environment: Mapping[str, str] | None = None,
         started_with: Mapping[str, Any] | None = None,
@@ -113,6 +115,7 @@ class ServerEngine:
                 command=command,
                 device=self._default_device,
                 explicit_device=device != "auto",
+                trust_remote_code=trust_remote_code,
                 environment=environment or {},
                 load_s=limits.load_s,
                 end_s=limits.end_s,

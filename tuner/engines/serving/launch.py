@@ -48,6 +48,7 @@ class Launch:
         command: in place of the usual one.
         device: `cpu` or `cuda`.
         explicit_device: whether the server is told so, where it can be told.
+        trust_remote_code: whether Python code that comes with a model may run.
         environment: added to its environment.
         load_s: until it has to be ready.
         end_s: until it is killed when it was asked to end.
@@ -63,6 +64,7 @@ class Launch:
         command: Sequence[str] | None,
         device: str,
         explicit_device: bool,
+        trust_remote_code: bool,
         environment: Mapping[str, str],
         load_s: float,
         end_s: float,
@@ -75,6 +77,7 @@ class Launch:
         self._command = command
         self._device = device
         self._explicit_device = explicit_device
+        self._trust_remote_code = trust_remote_code
         self._environment = environment
         self._load_s = load_s
         self._end_s = end_s
@@ -105,6 +108,8 @@ class Launch:
         self.model = self._place(str(load.pop("model", self._given)))
         if self.dialect is TRANSFORMERS and self._explicit_device:
             load["device"] = self._device
+        if self._trust_remote_code and self.dialect.runs_model_code:
+            load["trust_remote_code"] = True
         began = time.monotonic()
         argv = self._start(load)
         self._key = key
