@@ -87,6 +87,14 @@ def test_an_option_that_does_not_exist_is_refused(capsys, monkeypatch):
     assert "--max-trials" in capsys.readouterr().err
 
 
-def test_nothing_is_written_for_a_mistake(capsys, monkeypatch):
-    mistake(capsys, monkeypatch, "run", "--out", "new", "--set", "num_beans=4")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--set", "num_beans=4"],
+        ["--url", "http://127.0.0.1:1", "--task", "good.jsonl"],
+        ["--launch", "transformers", "--launch-command", "./nowhere"],
+    ],
+)
+def test_nothing_is_written_for_a_mistake(capsys, monkeypatch, words):
+    mistake(capsys, monkeypatch, "run", "--out", "new", *words)
     assert not Path("new").exists()

@@ -330,6 +330,8 @@ def test_mistakes_about_a_running_server_are_the_users(stub):
         pytest.raises(UserError, match="no server answers"),
     ):
         engine.apply(arguments())
+    with pytest.raises(UserError, match="no server answers"):
+        engine.check()
 
 
 def test_a_running_server_that_goes_away_crashed(stub, attached):
@@ -472,6 +474,8 @@ def test_a_program_that_is_not_there_is_the_users_mistake():
         pytest.raises(UserError, match="/no/such/vllm cannot be started"),
     ):
         engine.apply(arguments())
+    with pytest.raises(UserError, match="/no/such/vllm cannot be started"):
+        engine.check()
 
 
 def test_a_model_that_is_not_there_is_the_users_mistake(monkeypatch):

@@ -149,7 +149,7 @@ def _engine(
         return TransformersEngine(trust_remote_code=spec.trust_remote_code)
     from tuner.engines import ServerEngine
 
-    return ServerEngine(
+    server = ServerEngine(
         next(iter((*models, *spec.models)), ""),
         launch=spec.launch,
         url=spec.url,
@@ -157,6 +157,8 @@ def _engine(
         trust_remote_code=spec.trust_remote_code,
         started_with=space.arguments(space.default).load if spec.url else None,
     )
+    server.check()  # before there is a folder of a study that cannot begin
+    return server
 
 
 @contextmanager

@@ -50,6 +50,10 @@ class Attachment:
             verify=parts.scheme == "https",
         )
 
+    def check(self) -> None:
+        """UserError where no server answers."""
+        self._models()
+
     def bring_up(self, arguments: Arguments) -> dict[str, Any]:
         """Check that the server is there and as it is wanted; tell what it is.
 

@@ -152,6 +152,10 @@ class ServerEngine:
         """The largest resident sets of the server's processes in the last run; None with a GPU."""
         return self._peak_memory_bytes
 
+    def check(self) -> None:
+        """UserError where the running server or the program to launch is not there at all."""
+        self._server.check()
+
     def log(self) -> str:
         """What a launched server has written so far; empty for others."""
         return self._server.log()

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import os
 import shlex
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,15 @@ class Launch:
     def pids(self) -> tuple[int, ...]:
         """The server, while it runs."""
         return (self._process.pid,) if self._process and self._process.alive else ()
+
+    def check(self) -> None:
+        """UserError where the program that starts it is not there."""
+        program = (self._command or self.dialect.program)[0]
+        if shutil.which(program) is None:
+            raise UserError(
+                f"{program} cannot be started: there is no such program; install it, or name the "
+                "command to start it with"
+            )
 
     def bring_up(self, arguments: Arguments) -> dict[str, Any]:
         """Start it, unless it runs as it should; tell what it is.
