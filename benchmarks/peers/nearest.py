@@ -51,20 +51,10 @@ class Nearest:
             self.peer.tell(self.values[row].tolist())
             if row not in rows:
                 return row
-        row = self._unmeasured(codes, rows)
+        left = np.setdiff1d(np.arange(len(self.space)), np.array(rows))
+        row = self.space.nearest(codes, left)
         self.peer.add(self.space.rows_[row].tolist(), self.values[row].tolist())
         return row
-
-    def _unmeasured(self, codes: npt.NDArray[np.int32], rows: Sequence[int]) -> int:
-        left = np.setdiff1d(np.arange(len(self.space)), np.array(rows))
-        different = np.zeros(len(left))
-        gaps = np.zeros(len(left))
-        for j, parameter in enumerate(self.space.parameters):
-            theirs = self.space.rows_[left, j]
-            different += theirs != codes[j]
-            positions = np.array([*(parameter.positions or [0.0] * len(parameter.values)), np.nan])
-            gaps += np.nan_to_num(abs(positions[theirs] - positions[codes[j]]))
-        return int(left[np.lexsort((gaps, different))[0]])
 
 
 def active(parameters: Sequence[Parameter], codes: Sequence[int]) -> npt.NDArray[np.int32]:

@@ -71,6 +71,19 @@ def test_seeds_take_different_rows_for_the_default():
 
 @settings(max_examples=40, deadline=None)
 @given(table_spaces(), st.integers(0, 2**32 - 1))
+def test_nearest_has_the_fewest_cells_that_differ(space, seed):
+    rng = np.random.default_rng(seed)
+    code = np.array([rng.integers(len(p.values)) for p in space.parameters], dtype=np.int32)
+    among = rng.permutation(len(space))[: rng.integers(1, len(space) + 1)]
+    different = (space.rows() != code).sum(1)
+    assert space.nearest(code, among) in among
+    assert different[space.nearest(code, among)] == different[among].min()
+    assert different[space.nearest(code)] == different.min()
+    assert (space.repair(code[None])[0] == space.rows()[space.nearest(code)]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(table_spaces(), st.integers(0, 2**32 - 1))
 def test_moves_change_something_unless_there_is_one_row(space, seed):
     rng = np.random.default_rng(seed)
     codes = space.sample(5, rng)

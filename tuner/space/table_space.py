@@ -120,22 +120,29 @@ class TableSpace:
         return np.array([self._index[row.tobytes()] for row in _int32(codes)], dtype=np.int64)
 
     def repair(self, codes: Codes) -> Codes:
-        """The nearest row of the table: fewest different cells, then nearest positions."""
+        """The nearest row of the table (see `nearest`)."""
         places = [self._index.get(row.tobytes(), -1) for row in _int32(codes)]
         nearest = [
-            place if place >= 0 else self._nearest(row)
+            place if place >= 0 else self.nearest(row)
             for place, row in zip(places, codes, strict=True)
         ]
         return self.rows_[np.array(nearest, dtype=np.int64)]
 
-    def _nearest(self, code: Codes) -> int:
-        different = self.rows_ != code
+    def nearest(self, code: Codes, among: npt.NDArray[np.int64] | None = None) -> int:
+        """The place in `rows_` of the row that has fewest cells unlike a code's.
+
+        Of several it is the one whose positions are nearest; `among` are the places to choose
+        from, all where it is None.
+        """
+        rows = self.rows_ if among is None else self.rows_[among]
+        different = rows != code
         gaps = np.zeros(different.shape)
         for j, parameter in enumerate(self._parameters):
             if parameter.kind == "ordered" and code[j] != INACTIVE:
                 positions = np.array([*parameter.positions, np.nan])
-                gaps[:, j] = np.nan_to_num(abs(positions[self.rows_[:, j]] - positions[code[j]]))
-        return int(np.lexsort((gaps.sum(1), different.sum(1)))[0])
+                gaps[:, j] = np.nan_to_num(abs(positions[rows[:, j]] - positions[code[j]]))
+        first = int(np.lexsort((gaps.sum(1), different.sum(1)))[0])
+        return first if among is None else int(among[first])
 
     def encode(self, configurations: Sequence[Configuration]) -> Codes:
         """Codes of configurations; ValueError where one is no row of the table."""
