@@ -80,9 +80,10 @@ def dots(runs: dict, index: list[dict], target: Path) -> None:
             elif not group:
                 continue
             else:
-                at = float(np.median([measurements_to(r, SHARE) for r in group]))
-                reached = math.isfinite(at)
-                at = at if reached else float(np.median([len(r["log"]) for r in group]))
+                counts = [measurements_to(r, SHARE) for r in group]
+                reached = math.isfinite(np.median(counts))
+                ends = [len(r["log"]) for r in group]
+                at = float(np.median(np.minimum(counts, ends)))
             axes.plot(
                 at,
                 line,
@@ -91,7 +92,7 @@ def dots(runs: dict, index: list[dict], target: Path) -> None:
                 markerfacecolor=colour if reached else "none",
                 markersize=11 if sampler == "pareto" else 7,
                 label=sampler if i == 0 else None,
-                zorder=4 if sampler == "pareto" else 3,
+                zorder=3 if sampler == "pareto" else 4,
             )
     names = [entry["name"] + (" (held out)" if i % 2 else "") for i, entry in enumerate(index)]
     axes.set_yticks(range(len(index)), reversed(names))
