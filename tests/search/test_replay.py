@@ -60,6 +60,12 @@ def test_a_table_is_exhausted_with_its_whole_hypervolume(table):
     assert run.linear[-1] == pytest.approx(1.0)
 
 
+def test_seeds_begin_at_rows_of_their_own(table):
+    first = [replay(table, OBJECTIVES, max_trials=1, seed=seed).rows for seed in range(10)]
+    assert len(set(first)) > 5
+    assert replay(table, OBJECTIVES, max_trials=1, seed=3).rows == first[3]
+
+
 @pytest.mark.slow
 def test_running_on_changes_nothing_but_the_end(table):
     stopped = replay(table, OBJECTIVES, max_trials=60)
