@@ -65,6 +65,7 @@ def compare(monkeypatch, capsys, *words):
     return status, capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_a_live_comparison_has_a_table_a_plot_and_json(monkeypatch, capsys):
     words = [*toy(), "--seeds", 1, "--max-trials", 3, "--samplers", "pareto,random", "--out", "a"]
     status, shown = compare(monkeypatch, capsys, *words, "--json")

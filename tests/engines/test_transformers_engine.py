@@ -253,6 +253,7 @@ def test_an_engine_that_breaks_on_an_argument_crashed(engine, tiny_model):
     assert texts(engine, tiny_model)
 
 
+@pytest.mark.slow
 def test_a_cache_larger_than_the_memory_is_out_of_memory(engine, tiny_model):
     request = {"cache_implementation": "static", "max_new_tokens": 10**9}
     assert failure(engine, tiny_model, request, {"batch_size": 1}).cause == "out_of_memory"

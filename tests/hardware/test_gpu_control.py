@@ -8,6 +8,7 @@ import os
 import threading
 import time
 
+import psutil
 import pynvml
 import pytest
 from fake_gpus import FREE
@@ -248,7 +249,7 @@ def test_a_watchdog_that_was_killed_is_replaced_before_the_next_change(boards):
         gpu.apply(FULL)
         (first,) = boards.watchdogs()
         os.kill(first, 9)
-        while first in boards.processes():
+        while psutil.Process(first).status() != psutil.STATUS_ZOMBIE:  # it is our child
             time.sleep(0.01)
         gpu.apply({"gpu_clock_mhz": 345})
         (second,) = boards.watchdogs()

@@ -94,6 +94,7 @@ def test_the_longest_right_answer_fits_the_default_number_of_new_tokens():
 # --- the card --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILTIN)
 def test_the_card_agrees_with_a_new_evaluation(name):
     again = evaluate(*loaded(name), problems("verify", 0, SUBSET))

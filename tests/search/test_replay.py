@@ -97,6 +97,7 @@ def test_the_command_prints_one_json_object(path):
     assert set(told["measured"][0]["configuration"]) == {"model", "batch", "beams"}
 
 
+@pytest.mark.slow
 def test_the_comparison_has_a_table_a_plot_and_json(path, tmp_path):
     plot = tmp_path / "plots" / "comparison.png"
     given = (path, *GIVEN, *FEATURES, "--seeds", 2, "--max-trials", 10)

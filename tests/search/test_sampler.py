@@ -104,6 +104,7 @@ def test_a_batch_is_what_asking_one_by_one_would_give(space):
     assert [space.suggest(study.ask()) for _ in range(3)] == batch
 
 
+@pytest.mark.slow
 def test_failures_of_a_kind_are_avoided_once_learned(space):
     def evaluate(trial, configuration):
         if configuration["batch"] >= 8 and configuration["model"] == "large":
@@ -201,6 +202,7 @@ def test_noisy_leaders_are_measured_again_when_little_else_is_left():
     assert len({s.code.tobytes() for s in seen}) < 14
 
 
+@pytest.mark.slow
 def test_it_finds_the_front_long_before_random_search(space):
     from tuner.search import hypervolume_share
 
@@ -216,6 +218,7 @@ def test_it_finds_the_front_long_before_random_search(space):
     assert min(shares) > 0.95 > np.median(by_chance)
 
 
+@pytest.mark.slow
 def test_it_stops_when_the_front_is_found_and_says_why(space):
     sampler = ParetoSampler(space, OBJECTIVES, seed=0)
     study = new_study(sampler)

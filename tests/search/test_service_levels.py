@@ -94,6 +94,7 @@ features
     return SearchSpace.from_model(read_uvl(text))
 
 
+@pytest.mark.slow
 def test_progress_in_a_given_time_restarts_the_engine_less_often():
     space = restarting_space()
 

@@ -43,6 +43,7 @@ def test_the_completion_goes_where_the_tests_want_it():
     assert code_grader.passes_tests("    return a * b", tests) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "runaway",
     [
