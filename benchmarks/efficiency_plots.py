@@ -80,10 +80,8 @@ def dots(runs: dict, index: list[dict], target: Path) -> None:
             elif not group:
                 continue
             else:
-                counts = [measurements_to(r, SHARE) for r in group]
-                reached = math.isfinite(np.median(counts))
-                ends = [len(r["log"]) for r in group]
-                at = float(np.median(np.minimum(counts, ends)))
+                median, at = median_to(group, SHARE)
+                reached = math.isfinite(median)
             axes.plot(
                 at,
                 line,
@@ -117,6 +115,19 @@ def dots(runs: dict, index: list[dict], target: Path) -> None:
 def measurements_to(run: dict, share: float) -> float:
     """Measurements until a share was reached, infinite where it never was."""
     return next((i + 1 for i, s in enumerate(run["log"]) if s >= share), math.inf)
+
+
+def median_to(runs: list[dict], share: float) -> tuple[float, float]:
+    """Median of the measurements to a share, infinite if most runs ended before, and a bound.
+
+    The bound is the median with those runs counted as if they had got there as they ended: an
+    infinite median is more than that.
+    """
+    if not runs:
+        return math.nan, math.nan
+    counts = [measurements_to(run, share) for run in runs]
+    least = [min(n, len(run["log"])) for run, n in zip(runs, counts, strict=True)]
+    return float(np.median(counts)), float(np.median(least))
 
 
 def _save(figure, target: Path) -> None:

@@ -20,7 +20,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from efficiency_plots import curves, dots, measurements_to
+from efficiency_plots import curves, dots, measurements_to, median_to
 from peers import PEERS, peer
 from tables import entries, objectives_of
 
@@ -102,19 +102,6 @@ def _append(path: Path, table: str, result) -> None:
 
 def _read(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def median_to(runs: list[dict], share: float) -> tuple[float, float]:
-    """Median of the measurements to a share, infinite if most runs ended before, and a bound.
-
-    The bound is the median with those runs counted as if they had got there as they ended: an
-    infinite median is more than that.
-    """
-    if not runs:
-        return math.nan, math.nan
-    counts = [measurements_to(run, share) for run in runs]
-    least = [min(n, len(run["log"])) for run, n in zip(runs, counts, strict=True)]
-    return float(np.median(counts)), float(np.median(least))
 
 
 def _show(paths: list[Path], index: list[dict]) -> None:

@@ -67,10 +67,7 @@ class GuardedProcess:
         if "pid" not in first:
             self.close()
             words = first.get("error", "its guardian did not start")
-            raise UserError(
-                f"{argv[0]} cannot be started ({words}); install it, or name the command to start "
-                "it with"
-            )
+            raise cannot_be_started(argv[0], words)
         self.pid: int = first["pid"]
         ours.setblocking(False)
 
@@ -122,6 +119,13 @@ class GuardedProcess:
         line, _, self._buffer = self._buffer.partition(b"\n")
         reply: dict[str, Any] = json.loads(line)
         return reply
+
+
+def cannot_be_started(program: str, why: str) -> UserError:
+    """What a user is told of a program that does not start at all."""
+    return UserError(
+        f"{program} cannot be started ({why}); install it, or name the command to start it with"
+    )
 
 
 def _end(

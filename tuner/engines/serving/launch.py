@@ -15,7 +15,7 @@ import httpx2
 import psutil
 
 from tuner.engines import words
-from tuner.engines.guarded import GuardedProcess
+from tuner.engines.guarded import GuardedProcess, cannot_be_started
 from tuner.engines.serving import machine
 from tuner.engines.serving.dialects import LLAMA_CPP, TRANSFORMERS, command_line, dialect_named
 from tuner.engines.serving.probe import chat_or_completions, version_of
@@ -98,10 +98,7 @@ class Launch:
         """UserError where the program that starts it is not there."""
         program = (self._command or self.dialect.program)[0]
         if shutil.which(program) is None:
-            raise UserError(
-                f"{program} cannot be started: there is no such program; install it, or name the "
-                "command to start it with"
-            )
+            raise cannot_be_started(program, "no such program")
 
     def bring_up(self, arguments: Arguments) -> dict[str, Any]:
         """Start it, unless it runs as it should; tell what it is.
