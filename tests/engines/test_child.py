@@ -40,7 +40,10 @@ def failure(child, op, **arguments):
 def is_gone(pid, patience_s=10.0):
     end = time.monotonic() + patience_s
     while time.monotonic() < end:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
             return True
         time.sleep(0.02)
     return False
