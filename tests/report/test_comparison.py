@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -48,3 +49,13 @@ def test_one_seed_has_no_quartiles():
     text = shown([run("one", 0, 0.5, 1.0)])
     assert "quartiles" not in text
     assert row(text, "one") == ["one", "2", "2", "2", "100.0%", "-", "0.250"]
+
+
+def test_the_median_stop_counts_the_runs_that_went_on():
+    def ended(seed, at):
+        return replace(run("one", seed, 0.5, 0.6, 0.7, 0.8), stopped_at=at)
+
+    most = shown([ended(0, 2), ended(1, 3), ended(2, None)])
+    assert row(most, "one")[-2] == "3"
+    few = shown([ended(0, 2), ended(1, None), ended(2, None)])
+    assert row(few, "one")[-2] == "-"

@@ -93,8 +93,16 @@ def test_the_command_prints_one_json_object(path):
     assert len(told["measured"]) == len(told["hypervolume"]["log"]) == 12
     assert set(told["measurements_to"]["log"]) == {"90%", "95%", "99%"}
     assert all(entry in told["measured"] for entry in told["front"])
-    assert set(told["stop"]) == {"stopped", "at", "reason"}
+    assert (told["stop"]["stopped"], told["stop"]["at"]) == (False, None)
+    assert told["stop"]["reason"].startswith("what is left may add")
     assert set(told["measured"][0]["configuration"]) == {"model", "batch", "beams"}
+
+
+def test_a_budget_that_ends_it_is_told_with_what_the_rule_said(path):
+    result = invoke(replay_command, path, *GIVEN, *FEATURES, "--max-trials", 2)
+    text = " ".join(result.stdout.split())
+    assert "Ended after the 2 that were allowed: 2 of the" in text
+    assert "first configurations have been measured." in text
 
 
 @pytest.mark.slow

@@ -49,8 +49,10 @@ def replay_view(run: Replay, table: Table, objectives: Sequence[Objective]) -> R
         f"Hypervolume (log scale): {run.log[-1]:.1%} of the table's; {reached}.",
         f"On the linear scale: {run.linear[-1]:.1%}.",
     ]
-    if run.stop is not None:
+    if run.stopped_at is not None and run.stop is not None:
         lines.append(f"Stop after {run.stopped_at}: {run.stop.reason}.")
+    elif run.stop is not None:
+        lines.append(f"Ended after the {len(run.rows)} that were allowed: {run.stop.reason}.")
     return Group(grid, *lines)
 
 
@@ -69,12 +71,12 @@ def comparison_view(runs: Sequence[Replay], what: str) -> RenderableType:
     grid.add_column("stops after", justify="right")
     grid.add_column("s to suggest", justify="right")
     for name, group in by_sampler(runs).items():
-        stops = [run.stopped_at for run in group if run.stopped_at is not None]
+        stop = np.median([run.stopped_at or np.inf for run in group])
         grid.add_row(
             name,
             *(_counts(group, share) for share in SHARES),
             f"{np.median([run.log[-1] for run in group]):.1%}",
-            f"{np.median(stops):g}" if stops else "-",
+            f"{stop:g}" if np.isfinite(stop) else "-",
             f"{np.median([s for run in group for s in run.seconds]):.3f}",
         )
     return grid

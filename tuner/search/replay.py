@@ -41,9 +41,10 @@ class Replay:
             more than a factor of `LOG_SPAN` on the log scale.
         linear: the same with all objectives as they are.
         seconds: processor time that each suggestion took, judging the stop before it included.
-        stop: what the stopping rule said where it ended, or would have ended, the run; None if
-            it did not, or for optimisers without one.
-        stopped_at: number of measurements then.
+        stop: what the stopping rule said where it ended, or would have ended, the run, and where
+            it never did, at its end; None for optimisers without one.
+        stopped_at: number of measurements where it ended, or would have ended, the run; None if
+            it did not.
 
     """
 
@@ -94,7 +95,7 @@ class Replay:
             },
             "front": [entry for entry, on in zip(measured, on_front, strict=True) if on],
             "stop": {
-                "stopped": self.stop is not None,
+                "stopped": self.stopped_at is not None,
                 "at": self.stopped_at,
                 "reason": self.stop.reason if self.stop else None,
             },
@@ -138,7 +139,7 @@ def replay(
     shares: list[tuple[float, float]] = []
     seconds = []
     stop, stopped_at, judged = None, None, 0.0
-    while len(rows) < budget and (run_on or stop is None):
+    while len(rows) < budget and (run_on or stopped_at is None):
         if shares and shares[-1][0] >= until:
             break
         began = time.process_time()
@@ -152,8 +153,9 @@ def replay(
             )
         )
         began = time.process_time()
-        if stop is None and status_of is not None and (status := status_of(rows)).done:
-            stop, stopped_at = status, len(rows)
+        if stopped_at is None and status_of is not None:
+            stop = status_of(rows)
+            stopped_at = len(rows) if stop.done else None
         judged = time.process_time() - began
     return Replay(
         sampler=name,
