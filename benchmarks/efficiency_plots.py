@@ -12,8 +12,8 @@ import numpy as np
 
 from tuner.report.comparison import COLOURS
 
-ORDER = ("pareto", "random", "plain botorch", "gp", "tpe", "smac", "ax")
-MARKERS = "oXsD^vP"
+ORDER = ("pareto", "random", "plain botorch", "gp", "tpe", "smac", "ax", "hebo")
+MARKERS = "oXsD^vP*"
 LENGTH = 60
 SHARE = 0.95
 

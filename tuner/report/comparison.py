@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tuner.space import Table
     from tuner.study.compared import Compared
 
-COLOURS = ("#0072b2", "#999999", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
+COLOURS = ("#0072b2", "#999999", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
 
 
