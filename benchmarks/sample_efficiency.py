@@ -29,6 +29,8 @@ from tuner.space import read_table
 
 SEEDS_TOLD = 5
 """Fewer runs of an optimiser are shown, but none is called the best other by them."""
+RESAMPLED = 2000
+"""Bootstrap samples of the seeds, from which comes what 90 % of them are within."""
 
 
 def main() -> None:
@@ -110,6 +112,7 @@ def _show(paths: list[Path], index: list[dict]) -> None:
     samplers = sorted({sampler for _, sampler in runs} | {"random"})
     for share in (0.90, 0.95, 0.99):
         _show_measurements(runs, samplers, index, share)
+    _show_spread(runs, index)
     _show_stops(runs)
     print("\nprocessor seconds per suggestion after the 10th, median")
     for sampler in samplers:
@@ -173,21 +176,39 @@ def _mean(ratios: list[float]) -> str:
     return f"{math.exp(np.mean(np.log(ratios))):.2f} /{len(ratios):2d} " if ratios else "- "
 
 
+def _show_spread(runs, index: list[dict]) -> None:
+    """What the tuner saves against random search on all tables, and how sure that is."""
+    rng = np.random.default_rng(0)
+    for word, chosen in (("all", index), ("tuned on", index[::2]), ("held out", index[1::2])):
+        known = [(e["random_search_log"]["n95"], runs[e["name"], "pareto"]) for e in chosen]
+        if not all(group for _, group in known):
+            continue
+        counts = [np.array([measurements_to(r, 0.95) for r in group]) for _, group in known]
+        random = np.array([n for n, _ in known])
+        drawn = [
+            random / [np.median(rng.choice(c, len(c))) for c in counts] for _ in range(RESAMPLED)
+        ]
+        low, high = np.quantile(np.exp(np.log(drawn).mean(1)), [0.05, 0.95])
+        middle = np.exp(np.log(random / [np.median(c) for c in counts]).mean())
+        print(f"{word}: {middle:.2f} times fewer to 95 % than random, {low:.2f} to {high:.2f}")
+
+
 def _show_stops(runs) -> None:
+    """Where the rule ends runs; one that it did not end counts as if it had at its end."""
     print("\nwhere the stopping rule ends: share reached, and measurements against those to 95 %")
     for (table, sampler), group in sorted(runs.items()):
         if sampler != "pareto":
             continue
-        ends = [(r["stopped_at"], r) for r in group if r["stopped_at"]]
-        shares = [r["log"][min(at, len(r["log"])) - 1] for at, r in ends]
-        used = [at / measurements_to(r, 0.95) for at, r in ends]
-        if ends:
-            print(
-                f"{table:34} stopped {len(ends)}/{len(group)} at "
-                f"{np.median([a for a, _ in ends]):g}, "
-                f"share {np.median(shares):.3f} (least {min(shares):.3f}), "
-                f"{np.mean(np.array(shares) >= 0.95):.0%} reached 95 %, used x{np.median(used):.2f}"
-            )
+        ends = [r["stopped_at"] or len(r["log"]) for r in group]
+        shares = [r["log"][at - 1] for at, r in zip(ends, group, strict=True)]
+        used = [at / measurements_to(r, 0.95) for at, r in zip(ends, group, strict=True)]
+        had = sum(share >= 0.95 for share in shares)
+        on = sum(r["stopped_at"] is None for r in group)
+        print(
+            f"{table:42} after {np.median(ends):g}, share {np.median(shares):.3f} "
+            f"(least {min(shares):.3f}), {had} of {len(group)} had 95 %, "
+            f"used x{np.median(used):.2f}, {on} had not ended"
+        )
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ class Replay:
             more than a factor of `LOG_SPAN` on the log scale.
         linear: the same with all objectives as they are.
         seconds: processor time that each suggestion took, judging the stop before it included.
-        stop: what the stopping rule said where it ended, or would have ended, the run, and where
-            it never did, at its end; None for optimisers without one.
+        stop: what the stopping rule said where it ended, or would have ended, the run; where it
+            never did, what it said last, which only a replay knows; None without a rule.
         stopped_at: number of measurements where it ended, or would have ended, the run; None if
             it did not.
 
