@@ -130,6 +130,16 @@ def median_to(runs: list[dict], share: float) -> tuple[float, float]:
     return float(np.median(counts)), float(np.median(least))
 
 
+def at_stop(runs: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Measurements where the stopping rule ended each run, and the share it had there.
+
+    A run that it did not end counts as if it had at its end.
+    """
+    ends = [run["stopped_at"] or len(run["log"]) for run in runs]
+    shares = [run["log"][end - 1] for run, end in zip(runs, ends, strict=True)]
+    return np.array(ends), np.array(shares)
+
+
 def _save(figure, target: Path) -> None:
     import matplotlib.pyplot as plt
 

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from efficiency_plots import measurements_to
+from efficiency_plots import at_stop, measurements_to
 from tables import entries, objectives_of
 
 from tuner.search.replay import replay
@@ -124,9 +124,8 @@ def _show(runs: dict[tuple[str, int], dict]) -> None:
     tables = defaultdict(list)
     for name, group in _by_problem(runs).items():
         needed = np.array([_needed(run) for run in group])
-        ends = np.array([run["stopped_at"] or len(run["log"]) for run in group])
-        at_end = [run["log"][end - 1] for run, end in zip(group, ends, strict=True)]
-        had = float(np.mean(np.array(at_end) >= SHARE))
+        ends, shares = at_stop(group)
+        had = float(np.mean(shares >= SHARE))
         line = (np.log(needed).mean(), had, np.log(np.median(ends / needed)))
         kind = name if "#" not in name else name.split("#")[0] + ", parts"
         tables[kind].append(line)

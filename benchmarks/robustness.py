@@ -27,6 +27,7 @@ import numpy as np
 from problems import PROBLEMS, Problem, of_table
 from pursuit import Run, Trouble
 from records import Records, shown
+from scipy.stats import gmean
 from tables import entries, objectives_of
 
 from tuner.space import read_table
@@ -99,7 +100,7 @@ def _show_noise(
         )
     for name, of in (("all", ratios), ("finite", [r for r in ratios if math.isfinite(r)])):
         if of:
-            print(f"geometric mean of the ratios, {name}: {math.exp(np.mean(np.log(of))):.2f}")
+            print(f"geometric mean of the ratios, {name}: {gmean(of):.2f}")
 
 
 def _show_failures(runs: dict[tuple[str, str], list[Run]]) -> None:

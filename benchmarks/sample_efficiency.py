@@ -20,8 +20,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from efficiency_plots import curves, dots, measurements_to, median_to
+from efficiency_plots import SHARE, at_stop, curves, dots, measurements_to, median_to
 from peers import PEERS, peer
+from scipy.stats import gmean
 from tables import entries, objectives_of
 
 from tuner.search.replay import replay
@@ -173,7 +174,7 @@ def _show_measurements(runs, samplers: list[str], index: list[dict], share: floa
 
 def _mean(ratios: list[float]) -> str:
     """Geometric mean and how many ratios it is of."""
-    return f"{math.exp(np.mean(np.log(ratios))):.2f} /{len(ratios):2d} " if ratios else "- "
+    return f"{gmean(ratios):.2f} /{len(ratios):2d} " if ratios else "- "
 
 
 def _show_spread(runs, index: list[dict]) -> None:
@@ -183,26 +184,26 @@ def _show_spread(runs, index: list[dict]) -> None:
         known = [(e["random_search_log"]["n95"], runs[e["name"], "pareto"]) for e in chosen]
         if not all(group for _, group in known):
             continue
-        counts = [np.array([measurements_to(r, 0.95) for r in group]) for _, group in known]
+        counts = [np.array([measurements_to(r, SHARE) for r in group]) for _, group in known]
         random = np.array([n for n, _ in known])
+        middle = gmean(random / [np.median(c) for c in counts])
         drawn = [
-            random / [np.median(rng.choice(c, len(c))) for c in counts] for _ in range(RESAMPLED)
+            gmean(random / [np.median(rng.choice(c, len(c))) for c in counts])
+            for _ in range(RESAMPLED)
         ]
-        low, high = np.quantile(np.exp(np.log(drawn).mean(1)), [0.05, 0.95])
-        middle = np.exp(np.log(random / [np.median(c) for c in counts]).mean())
+        low, high = np.quantile(drawn, [0.05, 0.95])
         print(f"{word}: {middle:.2f} times fewer to 95 % than random, {low:.2f} to {high:.2f}")
 
 
 def _show_stops(runs) -> None:
-    """Where the rule ends runs; one that it did not end counts as if it had at its end."""
+    """Where the rule ends runs (see `at_stop`)."""
     print("\nwhere the stopping rule ends: share reached, and measurements against those to 95 %")
     for (table, sampler), group in sorted(runs.items()):
         if sampler != "pareto":
             continue
-        ends = [r["stopped_at"] or len(r["log"]) for r in group]
-        shares = [r["log"][at - 1] for at, r in zip(ends, group, strict=True)]
-        used = [at / measurements_to(r, 0.95) for at, r in zip(ends, group, strict=True)]
-        had = sum(share >= 0.95 for share in shares)
+        ends, shares = at_stop(group)
+        used = ends / [measurements_to(r, SHARE) for r in group]
+        had = int((shares >= SHARE).sum())
         on = sum(r["stopped_at"] is None for r in group)
         print(
             f"{table:42} after {np.median(ends):g}, share {np.median(shares):.3f} "

@@ -49,10 +49,10 @@ def replay_view(run: Replay, table: Table, objectives: Sequence[Objective]) -> R
         f"Hypervolume (log scale): {run.log[-1]:.1%} of the table's; {reached}.",
         f"On the linear scale: {run.linear[-1]:.1%}.",
     ]
-    if run.stopped_at is not None and run.stop is not None:
-        lines.append(f"Stop after {run.stopped_at}: {run.stop.reason}.")
-    elif run.stop is not None:
-        lines.append(f"Ended after the {len(run.rows)} that were allowed: {run.stop.reason}.")
+    if run.stop is not None:
+        allowed = f"Ended after the {len(run.rows)} that were allowed"
+        ended = allowed if run.stopped_at is None else f"Stop after {run.stopped_at}"
+        lines.append(f"{ended}: {run.stop.reason}.")
     return Group(grid, *lines)
 
 
@@ -71,12 +71,11 @@ def comparison_view(runs: Sequence[Replay], what: str) -> RenderableType:
     grid.add_column("stops after", justify="right")
     grid.add_column("s to suggest", justify="right")
     for name, group in by_sampler(runs).items():
-        stop = np.median([run.stopped_at or np.inf for run in group])
         grid.add_row(
             name,
             *(_counts(group, share) for share in SHARES),
             f"{np.median([run.log[-1] for run in group]):.1%}",
-            f"{stop:g}" if np.isfinite(stop) else "-",
+            _count(float(np.median([run.stopped_at or np.inf for run in group]))),
             f"{np.median([s for run in group for s in run.seconds]):.3f}",
         )
     return grid
