@@ -10,6 +10,7 @@ from typing import Any
 
 from tuner.advice.recommend import recommend
 from tuner.advice.result import Recommendation, Result
+from tuner.engines.registry import installed_version
 from tuner.errors import UserError
 from tuner.measure import Cause, Failure, Measurement, Metric
 from tuner.run import run_study
@@ -20,6 +21,7 @@ from tuner.space import (
     SearchSpace,
     Space,
     Value,
+    engine_of,
     environment_domains,
     environment_pins,
     load_model,
@@ -227,7 +229,7 @@ def _space(
     model = load_model(space)
     return SearchSpace.from_model(
         model,
-        pins={**environment_pins(model), **pins},
+        pins={**environment_pins(model, installed_version(engine_of(model))), **pins},
         domains={**environment_domains(model), **domains},
     )
 

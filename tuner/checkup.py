@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
+from tuner.engines.installed_source import package_version
+from tuner.engines.registry import installations, installed_version, known_arguments
 from tuner.errors import UserError
 from tuner.hardware import may_control, supported
 from tuner.measure import probe_meters
-from tuner.space import load_model, shipped_spaces, unknown_arguments, version_warning
+from tuner.space import (
+    engine_of,
+    load_model,
+    shipped_spaces,
+    unknown_arguments,
+    version_warning,
+)
 
-_SERVERS = ("vllm", "sglang")
 _EXTRAS = {
     "lm_eval": ("tasks of lm-evaluation-harness", "pip install 'llm-pareto-tuner[lm-eval]'"),
     "rouge-score": ("graders rouge1 to rougeL", "pip install 'llm-pareto-tuner[rouge]'"),
@@ -66,53 +68,27 @@ def _gpus() -> Iterator[Check]:
 
 
 def _engines() -> Iterator[Check]:
-    cores = len(os.sched_getaffinity(0))
-    detail = f"{version('transformers')}, torch {version('torch')}, {cores} CPUs"
-    yield Check("engines", "transformers", True, detail)
-    for package in _SERVERS:
-        found = _version(package)
-        remedy = "" if found else f"pip install {package} (wants a GPU)"
-        yield Check("engines", package, found is not None, found or "not installed here", remedy)
-    program = shutil.which("llama-server")
-    if program:
-        yield Check("engines", "llama.cpp", True, _llama_version(program))
-    else:
-        remedy = "put it there, or attach to a server that runs"
-        yield Check("engines", "llama.cpp", False, "no llama-server on the PATH", remedy)
+    for name, found in installations():
+        yield Check("engines", name, found.available, found.detail, found.remedy)
 
 
 def _spaces() -> Iterator[Check]:
     """The shipped feature models that do not fit the engine that is installed."""
     for name in shipped_spaces():
         model = load_model(name)
-        warning, unknown = version_warning(model), unknown_arguments(model)
+        engine = engine_of(model)
+        warning = version_warning(model, installed_version(engine))
+        unknown = unknown_arguments(model, known_arguments(engine))
         words = [warning] if warning else []
         if unknown:
-            words.append(f"{name}.uvl tells what the installed engine lacks: {', '.join(unknown)}")
+            words.append(f"{name}.uvl has what the installed engine lacks: {', '.join(unknown)}")
         if words:
             remedy = "another release, or a space of your own (--space FILE)"
             yield Check("engines", f"space {name}", False, " ".join(words), remedy)
 
 
-def _llama_version(program: str) -> str:
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        told = subprocess.run(
-            [program, "--version"], capture_output=True, text=True, timeout=10, check=False
-        )
-        words = (told.stdout + told.stderr).strip().splitlines()
-        return f"{program} ({words[0].strip()})" if words else program
-    return program
-
-
 def _extras() -> Iterator[Check]:
     for package, (what, remedy) in _EXTRAS.items():
-        found = _version(package)
+        found = package_version(package)
         detail = f"{found}, for {what}" if found else f"for {what}"
         yield Check("extras", package, found is not None, detail, "" if found else remedy)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

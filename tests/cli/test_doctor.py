@@ -46,7 +46,7 @@ def test_a_server_that_is_there_is_named_with_its_version(monkeypatch, tmp_path)
     program.write_text("#!/bin/sh\necho 'version: 1234 (abc)' >&2\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(checkup, "_version", lambda package: "9.9")
+    monkeypatch.setattr("tuner.engines.serving.vllm.package_version", lambda package: "9.9")
     found = {check.name: check for check in checkup.checkup()}
     assert found["llama.cpp"].available
     assert "version: 1234 (abc)" in found["llama.cpp"].detail
@@ -75,7 +75,9 @@ def test_a_space_that_does_not_fit_the_installed_engine_is_told(monkeypatch):
     assert not [c for c in checkup.checkup() if c.name.startswith("space ")]
     words = "vllm.uvl was written for vllm >=0.33,<0.34, but 0.40 is installed"
     monkeypatch.setattr(
-        checkup, "version_warning", lambda model: words if "vllm" in str(model.source) else None
+        checkup,
+        "version_warning",
+        lambda model, version: words if "vllm" in str(model.source) else None,
     )
     told = [c for c in checkup.checkup() if c.name.startswith("space ")]
     assert [(c.name, c.available) for c in told] == [("space vllm", False)]

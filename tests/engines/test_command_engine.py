@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from test_child import is_gone
+from test_worker import is_gone
 
 from tuner.engines import CommandEngine
 from tuner.errors import UserError
@@ -42,7 +42,7 @@ ECHO = "import json, sys; print(json.dumps({'n': len(sys.argv), 'heard': sys.arg
 
 
 def heard(*words, **load):
-    return measured(python(ECHO, *words, repeats=1), **load).settings["heard"]
+    return measured(python(ECHO, *words, repeats=1), **load).in_force.details["heard"]
 
 
 def test_names_stand_for_values():
@@ -78,13 +78,13 @@ def test_no_shell_sees_the_command():
 
 def test_a_template_is_split_as_a_shell_would():
     engine = CommandEngine(f"{sys.executable} -c \"{ECHO}\" 'a b' {{x}}", repeats=1)
-    assert measured(engine, x=1).settings["heard"] == ["a b", "1"]
+    assert measured(engine, x=1).in_force.details["heard"] == ["a b", "1"]
 
 
 def test_every_role_of_arguments_is_told():
     engine = python(ECHO, "{a}{b}{c}{d}", repeats=1)
     measurement = engine.measure(arguments({"a": 1}, {"b": 2}, {"c": 3}, {"d": 4}))
-    assert measurement.settings["heard"] == ["1234"]
+    assert measurement.in_force.details["heard"] == ["1234"]
 
 
 def test_numbers_are_metrics_in_known_units():
@@ -125,7 +125,7 @@ def test_units_repeats_and_errors_may_be_told():
     assert (energy.value, energy.unit, energy.sem) == (3.0, "kJ", 0.5)
     assert energy.high == pytest.approx(3 + 1.96 * 0.5, abs=1e-3)
     assert (latency.value, latency.n, latency.repeats) == (2.0, 3, (1.0, 2.0, 3.0))
-    assert measurement.settings["note"] == "warm"
+    assert measurement.in_force.details["note"] == "warm"
     assert "absent" not in measurement.metrics
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -9,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 from stub_server import StubServer
-from test_child import is_gone
+from test_worker import is_gone
 
-from tuner.engines import Limits, ServerEngine, ServerLimits, TransformersEngine
-from tuner.measure import EngineFailure
+from tuner.engines import ServerEngine, ServerLimits, TransformersEngine, WorkerLimits
+from tuner.measure import EngineFailure, InForce
 from tuner.workloads import Request
 
 REQUESTS = [Request(f"good {i} + 4 =", max_tokens=5) for i in range(6)]
@@ -33,7 +34,7 @@ def stub(tiny_model):
 def engine(request, tiny_model):
     limits = ServerLimits(load_s=60, run_s=60, silence_s=30, end_s=2)
     if request.param == "transformers":
-        engine = TransformersEngine(limits=Limits(load_s=60, run_s=60, silence_s=30))
+        engine = TransformersEngine(limits=WorkerLimits(load_s=60, run_s=60, silence_s=30))
         engine.at_once = "batch_size"
     elif request.param == "attached":
         stub = request.getfixturevalue("stub")
@@ -84,13 +85,14 @@ def test_those_that_go_first_are_answered_even_without_time(engine, arguments):
 
 
 def test_it_tells_what_is_in_force(engine, arguments, tiny_model):
-    settings = engine.apply(arguments())
-    assert settings == engine.settings
-    assert settings["device"] == engine.device == "cpu"
-    assert settings["model"] == tiny_model
+    in_force = engine.apply(arguments())
+    assert in_force == engine.in_force
+    assert in_force.device == engine.device == "cpu"
+    assert in_force.model_asked == in_force.model_loaded == tiny_model
+    assert InForce.from_dict(json.loads(json.dumps(in_force.to_dict()))) == in_force
     assert engine.pids
     engine.run(REQUESTS, seed=0)
-    assert isinstance(engine.settings["warnings"], list)
+    assert isinstance(engine.in_force.warnings, tuple)
     assert engine.peak_memory_bytes > 1_000_000
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from tuner.engines import Limits, TransformersEngine
+from tuner.engines import TransformersEngine, WorkerLimits
 from tuner.measure import Protocol, measure
 from tuner.search import Objective
 from tuner.space import TableSpace
@@ -51,7 +51,7 @@ class Blow:
 
     def _strike(self):
         while not self.over.wait(0.05):
-            if self.engine.settings and self.engine.pids:
+            if self.engine.in_force.engine and self.engine.pids:
                 time.sleep(0.5)
                 for pid in self.engine.pids:
                     with contextlib.suppress(ProcessLookupError):
@@ -65,7 +65,7 @@ def test_every_failure_is_an_observation_with_its_cause_and_the_study_goes_on(ti
     space = TableSpace({"batch": list(range(1, 33)), "tokens": [8, 7, 6, 5] * 8})
     task = builtin_task(n=8)
 
-    with TransformersEngine(limits=Limits(load_s=60, run_s=60, silence_s=1)) as engine:
+    with TransformersEngine(limits=WorkerLimits(load_s=60, run_s=60, silence_s=1)) as engine:
 
         def run(configuration, number):
             fault = faults[number % len(faults)]

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from stub_server import LATE_S, PAUSE_S, StubServer
-from test_child import is_gone
+from test_worker import is_gone
 
 from tuner.engines import ServerEngine, ServerLimits
 from tuner.errors import UserError
@@ -63,7 +63,7 @@ def launched(**options):
 @pytest.fixture(autouse=True)
 def model_folder(monkeypatch):
     """Let the stub serve any folder."""
-    monkeypatch.setattr("tuner.engines.serving.launch.check_model", lambda name: None)
+    monkeypatch.setattr("tuner.engines.serving.flavor.check_model", lambda name: None)
 
 
 def failure(call, *args, **kwargs):
@@ -87,7 +87,7 @@ def test_answers_come_in_the_order_of_the_requests_with_their_figures(attached):
         assert sum(completion.gaps_s) <= completion.last_token_s - completion.ttft_s + 1e-9
         assert completion.finish_reason == "length"
         assert completion.error is None
-    assert attached.settings["warnings"] == []
+    assert attached.in_force.warnings == ()
 
 
 def test_the_end_of_an_answer_is_told(attached):
@@ -198,7 +198,7 @@ def test_a_broken_answer_is_named_and_gives_no_figure(attached, hasty, prompt, c
     assert broken.ttft_s is broken.last_token_s is None
     assert broken.gaps_s == ()
     assert good.error is other.error is None
-    (warning,) = engine.settings["warnings"]
+    (warning,) = engine.in_force.warnings
     assert warning.startswith("1 of 3 requests failed: ")
     assert words in warning
     alone = failure(engine.run, requests(prompt), seed=1)
@@ -214,7 +214,7 @@ def test_several_tokens_in_a_piece_are_told(attached):
     assert [len(c.gaps_s) for c in completions] == [0, 0, 11]
     assert [c.ttft_s is None for c in completions] == [False, True, False]
     assert [c.last_token_s is None for c in completions] == [False, True, False]
-    assert "2 of 3 answers came in fewer pieces than tokens" in attached.settings["warnings"][0]
+    assert "2 of 3 answers came in fewer pieces than tokens" in attached.in_force.warnings[0]
 
 
 def test_comments_that_keep_a_connection_alive_are_no_pieces(attached):
@@ -224,10 +224,10 @@ def test_comments_that_keep_a_connection_alive_are_no_pieces(attached):
 
 def test_missing_usage_is_made_up_for_by_the_models_tokenizer(tiny_model):
     with StubServer(tiny_model) as stub, ServerEngine(tiny_model, url=stub.url) as engine:
-        settings = engine.apply(arguments())
-        assert settings["api"] == "completions"  # its tokenizer has no chat template
+        in_force = engine.apply(arguments())
+        assert in_force.details["api"] == "completions"  # its tokenizer has no chat template
         (completion,) = engine.run(requests("no-usage 17"), seed=1)
-        warnings = engine.settings["warnings"]
+        warnings = engine.in_force.warnings
     assert any("counted by the model's tokenizer" in warning for warning in warnings)
     from transformers import AutoTokenizer
 
@@ -240,7 +240,7 @@ def test_missing_usage_is_made_up_for_by_the_models_tokenizer(tiny_model):
 def test_answers_of_another_length_than_the_workload_asks_for_are_told(attached):
     asked = [Request("good a", max_tokens=3, min_tokens=5), Request("good b", max_tokens=3)]
     attached.run(asked, seed=1)
-    assert "1 of 2 answers are shorter than the workload asks for" in attached.settings["warnings"]
+    assert "1 of 2 answers are shorter than the workload asks for" in attached.in_force.warnings
 
 
 def test_a_run_without_end_is_a_hang(stub):
@@ -256,10 +256,10 @@ def test_a_run_without_end_is_a_hang(stub):
 
 
 def test_what_a_running_server_tells_of_itself(stub, attached):
-    settings = attached.settings
-    assert settings["engine"] == "vllm"
-    assert settings["version"] == "0.0.stub"
-    assert settings["model"] == "stub"
+    in_force = attached.in_force
+    assert in_force.engine == "vllm"
+    assert in_force.version == "0.0.stub"
+    assert in_force.model_loaded == "stub"
     assert attached.pids == (os.getpid(),)  # the stub is a thread of this process
 
 
@@ -270,9 +270,9 @@ def test_each_server_is_known_by_what_it_says_of_itself():
         ("somebody", "unknown", None),
     ):
         with StubServer(owner=owner) as stub, ServerEngine("stub", url=stub.url) as engine:
-            settings = engine.apply(arguments())
-            assert (settings["engine"], settings["version"]) == (name, version)
-            assert settings["api"] == ("completions" if owner == "llamacpp" else "chat")
+            in_force = engine.apply(arguments())
+            assert (in_force.engine, in_force.version) == (name, version)
+            assert in_force.details["api"] == ("completions" if owner == "llamacpp" else "chat")
 
 
 def test_arguments_of_the_start_are_refused_unless_the_server_has_them(stub):
@@ -285,8 +285,8 @@ def test_arguments_of_the_start_are_refused_unless_the_server_has_them(stub):
 
 def test_the_only_model_of_a_server_need_not_be_named(stub):
     with ServerEngine("", url=f"{stub.url}/v1/") as engine:
-        assert engine.apply(arguments())["model"] == "stub"
-        assert engine.settings["api"] == "chat"  # it takes conversations
+        assert engine.apply(arguments()).model_loaded == "stub"
+        assert engine.in_force.details["api"] == "chat"  # it takes conversations
 
 
 def test_joules_of_a_server_that_cannot_be_seen_are_missing_not_those_of_this_machine(
@@ -298,8 +298,8 @@ def test_joules_of_a_server_that_cannot_be_seen_are_missing_not_those_of_this_ma
     monkeypatch.setattr(machine, "listener", lambda url: None)
     monkeypatch.setattr(machine, "device", lambda: "cuda")
     with ServerEngine("stub", url=stub.url, api="completions") as engine:
-        assert engine.apply(arguments())["device"] == engine.device == "elsewhere"
-        assert "gpus" not in engine.settings
+        assert engine.apply(arguments()).device == engine.device == "elsewhere"
+        assert engine.in_force.gpus == ()
         meter = best_meter(lambda: engine.pids, engine.device)
         meter.start()
         assert engine.run(requests("good a"), seed=1)
@@ -352,11 +352,11 @@ def told(engine):
 
 def test_a_launched_server_gets_its_arguments_answers_and_ends():
     with launched() as engine:
-        settings = engine.apply(arguments({"max_num_seqs": 8}))
+        in_force = engine.apply(arguments({"max_num_seqs": 8}))
         assert told(engine)[-2:] == ["--max-num-seqs", "8"]
-        assert (settings["engine"], settings["version"]) == ("vllm", "0.0.stub")
-        assert settings["load"] == {"max_num_seqs": 8}
-        assert settings["load_s"] > 0
+        assert (in_force.engine, in_force.version) == ("vllm", "0.0.stub")
+        assert in_force.arguments == {"max_num_seqs": 8}
+        assert in_force.details["load_s"] > 0
         (completion,) = engine.run(requests("good a"), seed=1)
         assert completion.error is None
         assert engine.peak_memory_bytes > 1_000_000
@@ -463,7 +463,7 @@ def test_another_port_is_taken_where_one_is_in_use(monkeypatch):
         monkeypatch.setattr(machine, "free_port", lambda: next(ports))
         with launched() as engine:
             engine.apply(arguments())
-            assert engine.settings["command"].endswith(f"--port {free}")
+            assert engine.in_force.command_line[-2:] == ("--port", str(free))
             engine.run(requests("good a"), seed=1)
         assert other.asked == []
 
@@ -510,10 +510,10 @@ def descendants(pid):
 def test_offspring_that_left_the_session_ends_with_the_server():
     with launched() as engine:
         engine.apply(arguments({"offspring": 1}))
-        guardian = psutil.Process(engine.pids[0]).ppid()
-        pids = descendants(guardian)
+        supervisor = psutil.Process(engine.pids[0]).ppid()
+        pids = descendants(supervisor)
         assert len(pids) == 2
-    assert all(is_gone(pid) for pid in [guardian, *pids])
+    assert all(is_gone(pid) for pid in [supervisor, *pids])
 
 
 def test_a_server_that_will_not_end_is_killed():
@@ -538,13 +538,13 @@ import psutil, sys, time
 from types import SimpleNamespace
 from tuner.engines import ServerEngine, ServerLimits
 from tuner.workloads import Request
-import tuner.engines.serving.launch as launch
-launch.check_model = lambda name: None
+import tuner.engines.serving.flavor as flavor
+flavor.check_model = lambda name: None
 limits = ServerLimits(load_s=20, silence_s=600, end_s=1)
 engine = ServerEngine("/tmp", launch="vllm", command={STUB!r}, limits=limits)
 engine.apply(SimpleNamespace(load={{"offspring": 1}}, request={{}}, harness={{}}))
-guardian = psutil.Process(engine.pids[0]).parent()
-print(guardian.pid, *(p.pid for p in guardian.children(recursive=True)), flush=True)
+supervisor = psutil.Process(engine.pids[0]).parent()
+print(supervisor.pid, *(p.pid for p in supervisor.children(recursive=True)), flush=True)
 if {busy}:
     engine.run([Request("stall a", max_tokens=4)], seed=1)
 time.sleep(600)
@@ -568,4 +568,4 @@ def test_a_chat_template_makes_conversations(tiny_model, tmp_path):
     shutil.copytree(tiny_model, folder)
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     with StubServer(str(folder)) as stub, ServerEngine(str(folder), url=stub.url) as engine:
-        assert engine.apply(arguments())["api"] == "chat"
+        assert engine.apply(arguments()).details["api"] == "chat"

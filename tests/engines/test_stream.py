@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.engines.serving.stream import Answer, BrokenAnswer, refusal
+from tuner.engines.serving.stream import BrokenResponseError, StreamedResponse, refusal
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 3}
 
@@ -24,7 +24,7 @@ def piece(text, **more):
 
 def outcome(parts, count=None):
     """Take parts one second apart, the first of them after one second."""
-    answer = Answer(0.0, "prompt", count)
+    answer = StreamedResponse(0.0, "prompt", count)
     now = 0.0
     for part in parts:
         now += 1.0
@@ -115,7 +115,7 @@ def test_without_usage_tokens_are_counted_by_the_tokenizer():
     ],
 )
 def test_what_is_no_answer_has_a_cause(parts, cause, words):
-    with pytest.raises(BrokenAnswer, match=words) as caught:
+    with pytest.raises(BrokenResponseError, match=words) as caught:
         outcome(parts)
     assert caught.value.cause == cause
 
@@ -158,5 +158,5 @@ def test_it_does_not_matter_where_the_bytes_are_cut(words, cuts, newline):
 def test_a_stream_that_ends_early_is_never_an_answer(words, data):
     stream = b"".join([*map(piece, words), piece("", finish_reason="stop")])
     end = data.draw(st.integers(0, len(stream) - 4))  # the last bytes are `}` and line ends
-    with pytest.raises(BrokenAnswer):
+    with pytest.raises(BrokenResponseError):
         outcome([stream[:end]], lambda text, _: len(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -11,13 +12,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from tuner.engines import Limits, TransformersEngine, check_model
+from tuner.engines import TransformersEngine, WorkerLimits, check_model
 from tuner.errors import UserError
 from tuner.measure import EngineFailure
 from tuner.tasks import builtin_task
 
 PROMPTS = builtin_task(n=12).requests
-LIMITS = Limits(load_s=60, run_s=60, silence_s=30)
+LIMITS = WorkerLimits(load_s=60, run_s=60, silence_s=30)
 
 
 def arguments(model, request=None, harness=None, **load):
@@ -94,7 +95,7 @@ def test_an_assistant_model_leaves_greedy_answers_alone(engine, tiny_model):
     request = {"assistant_model": tiny_model, "num_assistant_tokens": 3}
     alone = texts(engine, tiny_model)
     assert texts(engine, tiny_model, request, {"batch_size": 1}) == alone
-    assert engine.settings["assistant_model"] == tiny_model
+    assert engine.in_force.request["assistant_model"] == tiny_model
 
 
 @pytest.mark.slow
@@ -112,7 +113,7 @@ def test_prompts_are_padded_on_the_left(engine, tiny_model):
     assert [c.n_prompt_tokens for c in engine.run(PROMPTS, seed=0)] == [
         c.n_prompt_tokens for c in together
     ]
-    assert not any("padding" in warning for warning in engine.settings["warnings"])
+    assert not any("padding" in warning for warning in engine.in_force.warnings)
 
 
 def test_the_seed_alone_decides_what_is_sampled(engine, tiny_model):
@@ -160,13 +161,14 @@ def test_no_batch_begins_after_the_time_is_up(engine, tiny_model):
 
 
 def test_settings_tell_what_is_in_force(engine, tiny_model):
-    settings = engine.apply(arguments(tiny_model, {"num_beams": 2}, dtype="bfloat16"))
-    assert settings["device"] == "cpu"
-    assert settings["dtype"] == "bfloat16"
-    assert settings["threads"] == 1
-    assert settings["generation_config"]["num_beams"] == 2
-    assert set(settings["versions"]) == {"transformers", "torch", "python"}
-    assert engine.apply(arguments(tiny_model))["dtype"] == "float32"
+    in_force = engine.apply(arguments(tiny_model, {"num_beams": 2}, dtype="bfloat16"))
+    assert in_force.device == "cpu"
+    assert in_force.arguments["dtype"] == "bfloat16"
+    assert in_force.arguments["threads"] == 1
+    assert in_force.request["num_beams"] == 2
+    assert set(in_force.libraries) == {"torch", "python"}
+    assert in_force.version == importlib.metadata.version("transformers")
+    assert engine.apply(arguments(tiny_model)).arguments["dtype"] == "float32"
 
 
 def test_a_model_loaded_before_is_not_loaded_again(engine, tiny_model):
@@ -174,7 +176,7 @@ def test_a_model_loaded_before_is_not_loaded_again(engine, tiny_model):
     pids = engine.pids
     engine.apply(arguments(tiny_model, attn_implementation="eager"))
     again = engine.apply(arguments(tiny_model))
-    assert again["load_s"] == first["load_s"]
+    assert again.details["load_s"] == first.details["load_s"]
     assert engine.pids == pids
 
 
@@ -191,7 +193,7 @@ def test_models_used_long_ago_make_room_for_others(tmp_path):
     names = [str(tmp_path / f"{i}") for i in range(12)]
     for name in names[1:]:
         os.symlink(names[0], name)
-    limits = Limits(load_s=60, run_s=60, memory_bytes=750_000_000)  # torch itself takes 450
+    limits = WorkerLimits(load_s=60, run_s=60, memory_bytes=750_000_000)  # torch itself takes 450
     with TransformersEngine(limits=limits) as engine:
         request = {"assistant_model": names[0]}
         for name in names:
@@ -207,9 +209,9 @@ def test_models_used_long_ago_make_room_for_others(tmp_path):
 def test_ignored_arguments_are_reported_every_time(engine, tiny_model):
     for _ in range(2):
         texts(engine, tiny_model, {"temperature": 0.5})
-        assert any("temperature" in warning for warning in engine.settings["warnings"])
+        assert any("temperature" in warning for warning in engine.in_force.warnings)
         texts(engine, tiny_model)
-        assert engine.settings["warnings"] == []
+        assert engine.in_force.warnings == ()
 
 
 def quantised(backend):
@@ -276,7 +278,7 @@ def test_weights_that_are_no_numbers_are_wrong_output(engine, tiny_model, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize(("blow", "cause"), [(signal.SIGKILL, "crash"), (signal.SIGSTOP, "hang")])
 def test_a_child_that_dies_or_stops_is_replaced(tiny_model, blow, cause):
-    with TransformersEngine(limits=Limits(load_s=60, run_s=60, silence_s=1)) as engine:
+    with TransformersEngine(limits=WorkerLimits(load_s=60, run_s=60, silence_s=1)) as engine:
         expected = texts(engine, tiny_model)
         (pid,) = engine.pids
         os.kill(pid, blow)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from test_child import is_gone
+from test_worker import is_gone
 
-from tuner.engines import Limits, ServerEngine, ServerLimits, TransformersEngine
+from tuner.engines import ServerEngine, ServerLimits, TransformersEngine, WorkerLimits
 from tuner.measure import EngineFailure
 from tuner.tasks import builtin_task
 from tuner.workloads import Request
@@ -35,7 +35,7 @@ def arguments(load=None, request=None, concurrency=1):
 @pytest.fixture(scope="module")
 def expected():
     """What transformers answers when it is called directly."""
-    with TransformersEngine(limits=Limits(load_s=180, run_s=120)) as engine:
+    with TransformersEngine(limits=WorkerLimits(load_s=180, run_s=120)) as engine:
         engine.apply(
             SimpleNamespace(
                 load={"model": "builtin:small"}, request={}, harness={"batch_size": 1, "threads": 1}
@@ -62,9 +62,9 @@ def served(request):
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_answers_are_those_of_transformers_called_directly(served, expected, concurrency):
     engine, load = served
-    settings = engine.apply(arguments(load, concurrency=concurrency))
-    assert settings["api"] == "completions"
-    assert settings["load"] == load
+    in_force = engine.apply(arguments(load, concurrency=concurrency))
+    assert in_force.details["api"] == "completions"
+    assert {name: in_force.arguments[name] for name in load} == load
     completions = engine.run([Request(prompt, max_tokens=40) for prompt in PROMPTS], seed=0)
     for completion, direct in zip(completions, expected, strict=True):
         assert completion.error is None
@@ -83,7 +83,7 @@ def test_the_switch_is_in_force(served):
     assert f"CB: {load['continuous_batching']}" in log
     assert f"CB: {not load['continuous_batching']}" not in log
     option = "--continuous-batching" if load["continuous_batching"] else "--no-continuous-batching"
-    assert f" {option}" in engine.settings["command"]
+    assert option in engine.in_force.command_line
 
 
 def test_lengths_are_as_the_workload_asks(served):
@@ -92,7 +92,7 @@ def test_lengths_are_as_the_workload_asks(served):
     asked = [Request(p, max_tokens=n, min_tokens=n) for n, p in enumerate(PROMPTS, start=3)]
     completions = engine.run(asked, seed=0)
     assert [c.n_output_tokens for c in completions] == [r.max_tokens for r in asked]
-    assert not any("shorter" in warning for warning in engine.settings["warnings"])
+    assert not any("shorter" in warning for warning in engine.in_force.warnings)
 
 
 def test_generation_settings_of_requests_are_in_force(served):

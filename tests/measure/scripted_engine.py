@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
-from tuner.measure import Completion, EngineFailure
+from tuner.measure import Completion, EngineFailure, InForce
 from tuner.tasks import Prompt, Task
 
 
@@ -22,7 +23,8 @@ class ScriptedEngine:
     """Answers `yes` after `request_s` for each request, in batches of two; burns CPU meanwhile.
 
     `script` maps a model's name to what is different about it: `answer(prompt, seed)`,
-    `request_s`, `fail` (a function called with the number of the run), `settings`.
+    `request_s`, `fail` (a function called with the number of the run), `in_force` (fields of
+    `InForce`).
     """
 
     device = "cpu"
@@ -30,7 +32,7 @@ class ScriptedEngine:
     def __init__(self, script=None):
         self.script = script or {}
         self.calls = []
-        self.settings = {}
+        self.in_force = InForce()
         self.runs = {}
         self.peak_memory_bytes = None
 
@@ -40,18 +42,18 @@ class ScriptedEngine:
 
     @property
     def now(self):
-        return self.script.get(self.settings.get("model"), {})
+        return self.script.get(self.in_force.model_asked, {})
 
     def apply(self, arguments):
-        self.settings = {"model": arguments.load["model"], "warnings": []}
-        self.settings |= self.now.get("settings", {})
+        self.in_force = InForce(model_asked=arguments.load["model"])
+        self.in_force = replace(self.in_force, **self.now.get("in_force", {}))
         self.calls.append(("apply", arguments.load["model"]))
         if self.now.get("refuse"):
             raise EngineFailure("refused", self.now["refuse"])
-        return self.settings
+        return self.in_force
 
     def run(self, requests, *, seed, seconds=None):
-        name = self.settings["model"]
+        name = self.in_force.model_asked
         self.runs[name] = self.runs.get(name, 0) + 1
         self.calls.append(("run", name, tuple(requests), seed, seconds))
         if "fail" in self.now:

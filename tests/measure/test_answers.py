@@ -82,7 +82,7 @@ def test_answers_that_differ_are_not_reused_and_said_to_differ(tokens):
     class Longer(ScriptedEngine):
         def run(self, requests, *, seed, seconds=None):
             completions = super().run(requests, seed=seed, seconds=seconds)
-            if self.settings["model"] == "b":
+            if self.in_force.model_asked == "b":
                 completions = [replace(c, n_output_tokens=tokens) for c in completions]
             return completions
 

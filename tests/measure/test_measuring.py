@@ -119,14 +119,14 @@ def test_answers_that_are_all_empty_are_wrong_output():
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("in_force", "words"),
     [
-        ({"batch_size": 1}, "batch_size=2 was asked for, but 1 is in force"),
-        ({"warnings": ["`top_k` will be ignored"]}, "`top_k` will be ignored"),
+        ({"arguments": {"batch_size": 1}}, "batch_size=2 was asked for, but 1 is in force"),
+        ({"warnings": ("`top_k` will be ignored",)}, "`top_k` will be ignored"),
     ],
 )
-def test_settings_that_are_not_in_force_make_a_measurement_suspect(settings, words):
-    engine = ScriptedEngine({"a": {"settings": settings}})
+def test_settings_that_are_not_in_force_make_a_measurement_suspect(in_force, words):
+    engine = ScriptedEngine({"a": {"in_force": in_force}})
     measurement = measure(engine, arguments(), task(), Protocol(max_cv=1e9))
     assert measurement.validity == "suspect"
     assert words in measurement.reasons[0]
@@ -178,7 +178,7 @@ def test_interleaving_goes_forth_and_back_in_changing_order_with_shared_seeds():
         assert len({call[3] for call in forth}) == len({call[3] for call in back}) == 1
     assert len({call[3] for call in runs}) == 12
     for name, measurement in zip(names, measurements, strict=True):
-        assert measurement.settings["model"] == name
+        assert measurement.in_force.model_asked == name
         assert measurement.metrics["joules_per_request"].n == 6
         assert measurement.metrics["accuracy"].n == 12
 
@@ -269,7 +269,7 @@ def test_a_real_model_is_measured_end_to_end(tiny_model):
         assert good.failure is None
         assert good.metrics["peak_memory_mb"].value > 10
         assert "mean_tpot_ms" not in good.metrics
-        assert good.settings["generation_config"]["num_beams"] == 2
+        assert good.in_force.request["num_beams"] == 2
         bad = measure(engine, of(top_k=-1, do_sample=True), chosen, QUICK)
         assert bad.failure.cause == "refused"
         empty = measure(engine, of(suppress_tokens=list(range(2)) + list(range(3, 46))), chosen)

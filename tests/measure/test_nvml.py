@@ -236,7 +236,7 @@ def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
     from tuner.measure import Protocol, measure
 
     driver.board(tick_ms=5.0)
-    engine = ScriptedEngine({"a": {"settings": {"gpus": ["GPU-aaaa"]}, "request_s": 0.01}})
+    engine = ScriptedEngine({"a": {"in_force": {"gpus": ("GPU-aaaa",)}, "request_s": 0.01}})
     engine.device = "cuda"
     protocol = Protocol(idle_seconds=0.1, max_repeats=3, max_quantisation_rel=0.5)
     told = []
@@ -248,7 +248,11 @@ def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
     assert metrics["energy_j"].source == metrics["energy_net_j"].source == "nvml_counter"
     assert metrics["avg_power_w"].value == pytest.approx(300, rel=0.2)
     assert abs(metrics["energy_net_j"].value) < 0.3 * metrics["energy_j"].value
-    assert [window["temperature_c"] for window in measurement.settings["windows"]] == [55, 55, 55]
+    assert [window["temperature_c"] for window in measurement.in_force.details["windows"]] == [
+        55,
+        55,
+        55,
+    ]
     assert measurement.validity == "valid"
 
 
@@ -263,7 +267,7 @@ def test_a_gpu_lost_in_the_middle_is_named_and_the_next_measurement_works(driver
         if run == 2:
             driver.board(counter=LOST, power=LOST)
 
-    on_gpu = {"settings": {"gpus": ["GPU-aaaa"]}, "request_s": 0.01}
+    on_gpu = {"in_force": {"gpus": ("GPU-aaaa",)}, "request_s": 0.01}
     engine = ScriptedEngine({"a": {**on_gpu, "fail": lose}, "b": on_gpu})
     engine.device = "cuda"
     protocol = Protocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)

@@ -9,9 +9,10 @@ import pytest
 
 from tuner import UserError, tune
 from tuner.measure import Measurement, Metric
-from tuner.run.asking import read_asking
-from tuner.run.bench import answers_key
-from tuner.run.drift import EVERY_S, Drift
+from tuner.run.answer_reuse import answers_key
+from tuner.run.drift import EVERY_S, DriftCorrection
+from tuner.run.request_set import read_requests
+from tuner.run.setup import set_up
 from tuner.space import load_space
 from tuner.study import StudySpec
 
@@ -47,11 +48,11 @@ class Machine:
 
 def test_a_machine_that_slows_down_is_seen_and_taken_out_of_times_and_rates():
     machine = Machine()
-    drift = Drift(machine, machine.refer)
-    drift.look()
+    drift = DriftCorrection(machine, machine.refer)
+    drift.refresh()
     machine.elapsed, machine.slow = 100.0, 1.2
-    drift.look()
-    seen = drift.taken_out(measured(1.2), 101.0)
+    drift.refresh()
+    seen = drift.correct(measured(1.2), 101.0)
     truth = measured()
     for name in ("mean_e2el_ms", "p99_ttft_ms", "request_throughput"):
         assert seen.metrics[name].value == pytest.approx(truth.metrics[name].value, rel=0.02)
@@ -65,11 +66,11 @@ def test_a_machine_that_slows_down_is_seen_and_taken_out_of_times_and_rates():
 def test_a_machine_that_is_busy_with_something_else_is_suspected_not_corrected():
     """Programs that take the processors slow one configuration more than another."""
     machine = Machine()
-    drift = Drift(machine, machine.refer)
-    drift.look()
+    drift = DriftCorrection(machine, machine.refer)
+    drift.refresh()
     machine.elapsed, machine.slow = 100.0, 20.0
-    drift.look()
-    seen = drift.taken_out(measured(), 101.0)
+    drift.refresh()
+    seen = drift.correct(measured(), 101.0)
     assert seen.metrics == measured().metrics
     assert seen.validity == "suspect"
     assert "mean_e2el_ms 20 times" in seen.reasons[0]
@@ -77,18 +78,18 @@ def test_a_machine_that_is_busy_with_something_else_is_suspected_not_corrected()
 
 def test_what_may_be_chance_is_left_in():
     machine = Machine()
-    drift = Drift(machine, machine.refer)
-    drift.look()
+    drift = DriftCorrection(machine, machine.refer)
+    drift.refresh()
     machine.elapsed, machine.slow = 100.0, 1.03
-    drift.look()
-    assert drift.taken_out(measured(), 101.0) == measured()
+    drift.refresh()
+    assert drift.correct(measured(), 101.0) == measured()
 
 
 def test_references_cost_a_bounded_share_of_a_study():
     machine = Machine()
-    drift = Drift(machine, machine.refer)
+    drift = DriftCorrection(machine, machine.refer)
     while machine.elapsed < 100 * EVERY_S:
-        drift.look()
+        drift.refresh()
         machine.elapsed += 7.0
     assert 50 <= machine.references <= 100
 
@@ -96,34 +97,34 @@ def test_references_cost_a_bounded_share_of_a_study():
 def test_answers_may_be_reused_only_where_nothing_that_changes_them_differs():
     space = load_space("transformers", pins={"model": "builtin:small"})
     greedy = space.configuration({"token_choice": "Greedy", "search": "OneByOne"})
-    key = answers_key(space, greedy, greedy_unasked=True)
+    key = answers_key(space, greedy, greedy_by_default=True)
     batched = space.configuration({**greedy, "batch_size": 8})
-    assert answers_key(space, batched, greedy_unasked=True) == key
+    assert answers_key(space, batched, greedy_by_default=True) == key
     shorter = space.configuration({**greedy, "max_new_tokens": 16})
-    assert answers_key(space, shorter, greedy_unasked=True) not in (key, None)
+    assert answers_key(space, shorter, greedy_by_default=True) not in (key, None)
     sampled = space.configuration({"token_choice": "Sampling", "search": "OneByOne"})
-    assert answers_key(space, sampled, greedy_unasked=True) is None
+    assert answers_key(space, sampled, greedy_by_default=True) is None
     unknown = load_space("openai")
-    assert answers_key(unknown, unknown.default, greedy_unasked=False) is None
+    assert answers_key(unknown, unknown.default, greedy_by_default=False) is None
 
 
 def test_a_workload_alone_is_not_graded_and_fits_the_model(tmp_path):
     trace = tmp_path / "trace.csv"
     trace.write_text("arrival_s,input_tokens,output_tokens\n0,500,300\n0.5,20,10\n")
     spec = StudySpec.of(models=("builtin:small",), task=None, workload=str(trace))
-    asking = read_asking(spec, ("builtin:small",))
-    assert asking.task is None
-    assert asking.work.grade(["a"]) is None
-    assert all(len(r.prompt) + (r.max_tokens or 0) <= 128 for r in asking.work.requests)
-    assert spec.aims == ("joules_per_request:min", "mean_e2el_ms:min")
+    requests = read_requests(spec, ("builtin:small",))
+    assert requests.task is None
+    assert requests.work.grade(["a"]) is None
+    assert all(len(r.prompt) + (r.max_tokens or 0) <= 128 for r in requests.work.requests)
+    assert spec.effective_objectives == ("joules_per_request:min", "mean_e2el_ms:min")
 
 
 def test_with_a_task_beside_it_the_workload_is_timed_and_the_task_graded():
     spec = StudySpec.of(models=("builtin:small",), n_prompts=8, workload="fixed:input=8,output=4")
-    asking = read_asking(spec, ("builtin:small",))
-    assert len(asking.work) == 1000
-    assert len(asking.task) == 8
-    assert "accuracy:max" in spec.aims
+    requests = read_requests(spec, ("builtin:small",))
+    assert len(requests.work) == 1000
+    assert len(requests.task) == 8
+    assert "accuracy:max" in spec.effective_objectives
 
 
 SPACE = """
@@ -209,16 +210,14 @@ def test_a_specification_that_contradicts_itself_is_refused(options, says):
 
 
 def test_a_server_is_given_room_for_the_longest_request():
-    from tuner.run.setting import setting_of
-
     def space(**lengths):
         workload = f"fixed:input={lengths['input']},output={lengths['output']}"
         spec = StudySpec.of(
             models=("builtin:small",), task=None, launch="transformers", workload=workload,
             n_requests=3,
         )  # fmt: skip
-        with setting_of(spec) as setting:
-            return setting.space
+        with set_up(spec) as setup:
+            return setup.space
 
     short, batched = space(input=8, output=4), {"batching": "ContinuousBatching"}
     tight = short.configuration({**batched, "cb_num_blocks": 8, "cb_block_size": 16})

@@ -13,8 +13,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from tuner.engines.serving.dialects import command_line, dialect_named
-from tuner.space import load_model, load_space, unknown_arguments
+from tuner.engines.registry import known_arguments
+from tuner.engines.serving.flavors import server_named
+from tuner.space import engine_of, load_model, load_space, unknown_arguments
 
 RICH = {
     "transformers_serve": {
@@ -43,10 +44,10 @@ def samples(name, n=200):
 
 def words(launch, arguments):
     """What the server is started with, after its own name."""
-    dialect = dialect_named(launch)
+    flavor = server_named(launch)
     load = {k: v for k, v in arguments.load.items() if k != "model"}
-    command = [*dialect.command]
-    line = command_line(dialect, None, str(arguments.load["model"]), 8000, load)
+    command = [*flavor.program, *flavor.subcommand]
+    line = flavor.command_line(None, str(arguments.load["model"]), 8000, load)
     return line[len(command) :]
 
 
@@ -61,7 +62,8 @@ def differences(told, unasked, *, but=("model",)):
 
 @pytest.mark.parametrize("name", RICH)
 def test_the_installed_engine_knows_every_argument(name):
-    unknown = unknown_arguments(load_model(name))
+    model = load_model(name)
+    unknown = unknown_arguments(model, known_arguments(engine_of(model)))
     if unknown is None:
         pytest.skip("the engine is not installed")
     assert unknown == ()

@@ -132,7 +132,7 @@ class Result:
             "default": {
                 "configuration": dict(self.default),
                 "metrics": metrics_dict(measured) if measured else {},
-                "settings": dict(measured.settings) if measured else {},
+                "in_force": measured.in_force.to_dict() if measured else {},
             },
             "trials": [record.to_dict() for record in self.trials],
             "stopped_by": self.stopped_by,
@@ -163,7 +163,7 @@ def _recommendation_dict(recommendation: Recommendation) -> dict[str, Any]:
         "verified": recommendation.verified,
         "service_levels": [dict(vars(check)) for check in recommendation.levels],
         "versus_default": {c.metric: _comparison_dict(c) for c in recommendation.comparisons},
-        "settings": dict(measurement.settings),
+        "in_force": measurement.in_force.to_dict(),
     }
 
 

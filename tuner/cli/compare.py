@@ -167,7 +167,7 @@ def _live(
     folder = out or Path("runs") / time.strftime("compare-%Y-%m-%d-%H%M%S")
     console = Console(stderr=True)
     say(console, f"Results go to {folder}")
-    metrics = [text.split(":")[0] for text in spec.aims]
+    metrics = [text.split(":")[0] for text in spec.effective_objectives]
     with following(metrics, console) as follow:
         compared = run_comparison(spec, names, seeds, folder, follow)
     answer = {"samplers": summary(compared.runs), **compared.to_dict()}

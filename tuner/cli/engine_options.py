@@ -136,7 +136,7 @@ class EngineOptions:
         )
         if not self.pins:
             return spec
-        from tuner.run.setting import parsed_pins
+        from tuner.run.resolved_space import parsed_pins
 
         return spec.model_copy(update={"pins": parsed_pins(spec, self.pins)})
 

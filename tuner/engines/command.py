@@ -10,13 +10,15 @@ import shlex
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tuner.engines.guarded import GuardedProcess
-from tuner.engines.told import Told, combined, read_told
-from tuner.engines.words import cause_of, last_words
+from tuner.engines.command_output import CommandOutput, combined, read_command_output
+from tuner.engines.failure_log import classify_failure, error_excerpt
+from tuner.engines.supervised import SupervisedProcess
 from tuner.errors import UserError
 from tuner.measure.engine import EngineFailure
+from tuner.measure.in_force import InForce
 from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class CommandEngine:
 
         One that fails takes no part in further rounds.
         """
-        told: list[list[Told]] = [[] for _ in configurations]
+        told: list[list[CommandOutput]] = [[] for _ in configurations]
         seconds = [0.0] * len(configurations)
         failures: dict[int, EngineFailure] = {}
         rng = random.Random(rounds)
@@ -97,10 +99,13 @@ class CommandEngine:
             for i, arguments in enumerate(configurations)
         ]
 
-    def _run(self, arguments: Arguments) -> Told:
+    def close(self) -> None:
+        """Nothing: the command ends with each measurement."""
+
+    def _run(self, arguments: Arguments) -> CommandOutput:
         argv = _filled(self._words, _values(arguments))
         with tempfile.TemporaryFile() as output:
-            process = GuardedProcess(argv, {}, grace_s=_GRACE_S, output=output)
+            process = SupervisedProcess(argv, {}, grace_s=_GRACE_S, output=output)
             try:
                 status = process.wait(self._limit_s)
                 log, killed = process.log(), process.killed_for_memory
@@ -109,28 +114,31 @@ class CommandEngine:
             output.seek(0)
             text = output.read().decode(errors="replace")
         if status is None:
-            raise EngineFailure("hang", f"no end within {self._limit_s:g} s: {last_words(log)}")
+            raise EngineFailure("hang", f"no end within {self._limit_s:g} s: {error_excerpt(log)}")
         content = _last_object(text)
         if content is not None and "error" in content:
             raise _told_failure(content)
         if status != 0:
             how = f"signal {-status}" if status < 0 else f"status {status}"
-            cause = cause_of(log + text, status, served=False)
-            words = last_words(log or text)
+            cause = classify_failure(log + text, status, served=False)
+            words = error_excerpt(log or text)
             raise EngineFailure("out_of_memory" if killed else cause, f"ended with {how}: {words}")
         if content is None:
             raise EngineFailure("wrong_output", f"no JSON object at the end of {text[-200:]!r}")
-        return read_told(content)
+        return read_command_output(content)
 
     def _result(
         self,
         arguments: Arguments,
-        told: Sequence[Told],
+        told: Sequence[CommandOutput],
         seconds: float,
         failure: EngineFailure | None,
     ) -> Measurement:
-        settings: dict[str, Any] = {"engine": "command", "command": shlex.join(self._words)}
-        settings |= {"arguments": _values(arguments)}
+        in_force = InForce(
+            engine="command",
+            arguments=_values(arguments),
+            command_line=tuple(_filled(self._words, _values(arguments))),
+        )
         if failure is None:
             try:
                 metrics = combined(told)
@@ -143,7 +151,7 @@ class CommandEngine:
                 reasons=(str(failure),),
                 failure=Failure(failure.cause, failure.message),
                 seconds=seconds,
-                settings=settings,
+                in_force=in_force,
             )
         source = told[0].energy_source
         energy = None
@@ -154,8 +162,17 @@ class CommandEngine:
             metrics=metrics,
             energy=energy,
             seconds=seconds,
-            settings=settings | dict(told[0].settings),
+            in_force=replace(in_force, details=dict(told[0].details)),
         )
+
+
+def filled_command(template: str, arguments: Arguments) -> list[str]:
+    """The words of a command with the values of a configuration.
+
+    Raises:
+        UserError: the template cannot be split into words.
+    """
+    return _filled(_split(template), _values(arguments))
 
 
 def _split(template: str) -> list[str]:

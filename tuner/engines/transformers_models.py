@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from tuner.engines.model_source import model_location
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -19,6 +20,7 @@ class LoadedModel:
 
     Attributes:
         name: as it was asked for.
+        location: the path or id that it was loaded from.
         model: on its device, in evaluation mode.
         tokenizer: pads on the left.
         checkpoint: the generation settings that came with the weights.
@@ -28,28 +30,28 @@ class LoadedModel:
     """
 
     name: str
+    location: str
     model: Any
     tokenizer: Any
     checkpoint: GenerationConfig
     n_bytes: int
     load_s: float
 
-    def facts(self) -> dict[str, Any]:
-        """What is in force, for the record."""
-        return {
-            "model": self.name,
-            "parameters": self.model.num_parameters(),
-            "dtype": str(self.model.dtype).removeprefix("torch."),
-            "attn_implementation": self.model.config._attn_implementation,
-            "gpus": self._gpus(),
-            "load_s": round(self.load_s, 3),
-        }
+    @property
+    def dtype(self) -> str:
+        """Of the weights, as torch calls it: `bfloat16`."""
+        return str(self.model.dtype).removeprefix("torch.")
 
-    def _gpus(self) -> list[str]:
+    @property
+    def attn_implementation(self) -> str:
+        """As transformers calls it: `sdpa`."""
+        return str(self.model.config._attn_implementation)
+
+    def gpus(self) -> tuple[str, ...]:
         """UUIDs, as NVML writes them, of the GPUs that hold a part of the model."""
-        places = {p.device for p in self.model.parameters() if p.device.type == "cuda"}
-        properties = (torch.cuda.get_device_properties(place) for place in places)
-        return sorted(f"GPU-{gpu.uuid}" for gpu in properties)
+        devices = {p.device for p in self.model.parameters() if p.device.type == "cuda"}
+        properties = (torch.cuda.get_device_properties(device) for device in devices)
+        return tuple(sorted(f"GPU-{gpu.uuid}" for gpu in properties))
 
 
 def load_model(load: Mapping[str, Any], device: str, trust_remote_code: bool) -> LoadedModel:
@@ -57,30 +59,23 @@ def load_model(load: Mapping[str, Any], device: str, trust_remote_code: bool) ->
     began = time.perf_counter()
     arguments = dict(load)
     name = str(arguments.pop("model"))
-    place = _place(name)
+    location = model_location(name)
     model = AutoModelForCausalLM.from_pretrained(
-        place, trust_remote_code=trust_remote_code, **arguments
+        location, trust_remote_code=trust_remote_code, **arguments
     )
     if "device_map" not in arguments:
         model.to(device)
     model.eval()
-    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=trust_remote_code)
+    tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=trust_remote_code)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return LoadedModel(
         name=name,
+        location=location,
         model=model,
         tokenizer=tokenizer,
         checkpoint=copy.deepcopy(model.generation_config),
         n_bytes=sum(t.nbytes for t in (*model.parameters(), *model.buffers())),
         load_s=time.perf_counter() - began,
     )
-
-
-def _place(name: str) -> str:
-    if name.startswith("builtin:"):
-        from tuner.models import model_path
-
-        return str(model_path(name))
-    return os.path.expanduser(name)

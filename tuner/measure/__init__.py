@@ -2,6 +2,7 @@
 
 from tuner.measure.drift import Reference, corrected, correction
 from tuner.measure.engine import Completion, Engine, EngineFailure
+from tuner.measure.in_force import InForce
 from tuner.measure.measurement import (
     Cause,
     EnergyProvenance,
@@ -27,6 +28,7 @@ __all__ = [
     "Engine",
     "EngineFailure",
     "Failure",
+    "InForce",
     "Measurement",
     "Memory",
     "Meter",

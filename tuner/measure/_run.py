@@ -8,11 +8,13 @@ import random
 import statistics
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.measure.answers import Reuse
 from tuner.measure.engine import Engine, EngineFailure
 from tuner.measure.gauge import Progress, idle_watts, meter_of, warm_up
+from tuner.measure.in_force import InForce
 from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
 from tuner.measure.memory import Memory
 from tuner.measure.meters import Meter
@@ -64,7 +66,8 @@ class Run:
         self._idle_watts: float | None = None
         self._setup_s = 0.0
         self._passes_s = 0.0
-        self._settings: dict[str, Any] = {}
+        self._in_force = InForce()
+        self._details: dict[str, Any] = {}
         self._warm: Pass | None = None
         self._doubts: list[str] = []
         self._notes: list[str] = []
@@ -81,8 +84,8 @@ class Run:
         began = warm = time.monotonic()
         try:
             self._progress("loading")
-            self._settings = dict(self._engine.apply(self._arguments))
-            self._settings["load_average"] = round(os.getloadavg()[0], 2)
+            self._in_force = self._engine.apply(self._arguments)
+            self._details = {"load_average": round(os.getloadavg()[0], 2)}
             self._meter = meter_of(self._engine, self._protocol)
             self._idle_watts = idle_watts(self._engine, self._protocol, self._progress)
             if self._warm is not None and time.monotonic() - began < _AT_ONCE_S:
@@ -173,7 +176,7 @@ class Run:
             )
         finally:
             self._passes_s += time.monotonic() - began
-            self._settings |= self._engine.settings
+            self._in_force = self._engine.in_force
         if not self._open_loop:
             self._next = (self._next + one.n_asked) % len(self._work)
         return one
@@ -183,7 +186,7 @@ class Run:
         assert self._meter is not None
         windows = [dict(one.reading.details) for one in self.passes]
         if any(windows):
-            self._settings["windows"] = windows
+            self._details["windows"] = windows
         completions = [completion for one in self.passes for completion in one.completions]
         if not any(completion.text.strip() for completion in completions):
             words = f"all {len(completions)} answers are empty"
@@ -206,7 +209,7 @@ class Run:
             self._protocol,
             requests=self._work.requests,
             arguments=self._arguments,
-            settings=self._settings,
+            in_force=self._in_force,
             doubts=self._doubts,
         )
         energy = EnergyProvenance(
@@ -223,10 +226,14 @@ class Run:
             energy=energy if "energy_j" in metrics else None,
             seconds=self._setup_s + self._passes_s,
             setup_seconds=self._setup_s,
-            settings=self._settings,
+            in_force=self._recorded(),
             scores=prompt_scores(self.passes, reuse.scores),
             notes=tuple(self._notes),
         )
+
+    def _recorded(self) -> InForce:
+        details = {**self._in_force.details, **self._details}
+        return replace(self._in_force, details=details)
 
     def failed(self, failure: EngineFailure) -> Measurement:
         """The cause, in place of metrics."""
@@ -237,7 +244,7 @@ class Run:
             failure=Failure(failure.cause, failure.message),
             seconds=self._setup_s + self._passes_s,
             setup_seconds=self._setup_s,
-            settings=self._settings,
+            in_force=self._recorded(),
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from tuner.measure.in_force import InForce
 from tuner.measure.measurement import Cause
 from tuner.workloads import Request
 
@@ -65,8 +66,8 @@ class Engine(Protocol):
     """
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        """What is in force since the last `apply`, as the engine tells; grows while it runs."""
+    def in_force(self) -> InForce:
+        """What is in force since the last `apply`; `run` may add warnings to it."""
 
     @property
     def device(self) -> str:
@@ -80,8 +81,8 @@ class Engine(Protocol):
     def peak_memory_bytes(self) -> int | None:
         """The largest memory during the last `run`; None where unknown."""
 
-    def apply(self, arguments: Arguments) -> Mapping[str, Any]:
-        """Bring a configuration into force, loading what it takes, and return `settings`.
+    def apply(self, arguments: Arguments) -> InForce:
+        """Bring a configuration into force, loading what it takes, and return `in_force`.
 
         Raises `EngineFailure`.
         """

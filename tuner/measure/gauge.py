@@ -39,7 +39,7 @@ _GAUGES: weakref.WeakKeyDictionary[Engine, Gauge] = weakref.WeakKeyDictionary()
 def meter_of(engine: Engine, protocol: Protocol) -> Meter:
     """The meter for what the engine runs on now."""
     gauge = _GAUGES.setdefault(engine, Gauge())
-    gpus = tuple(engine.settings.get("gpus", ()))
+    gpus = engine.in_force.gpus
     metered = (engine.device, str(protocol.watts_per_core), *gpus)
     if gauge.meter is None or gauge.metered != metered:
         if gauge.meter is not None:
@@ -60,7 +60,7 @@ def idle_watts(engine: Engine, protocol: Protocol, progress: Progress) -> float 
     meter = meter_of(engine, protocol)
     if meter.source == "estimated" or protocol.idle_seconds <= 0:
         return None
-    gauge, model = _GAUGES[engine], str(engine.settings.get("model"))
+    gauge, model = _GAUGES[engine], engine.in_force.model_asked
     if gauge.idle_of != model or time.monotonic() > gauge.idle_until:
         progress("idle power")
         meter.start()

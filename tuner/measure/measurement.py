@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from tuner.measure.in_force import InForce
+
 EnergySource = Literal["nvml_counter", "nvml_power", "rapl", "zeus", "estimated"]
 Cause = Literal["out_of_memory", "refused", "crash", "hang", "wrong_output"]
 Validity = Literal["valid", "suspect", "invalid"]
@@ -83,7 +85,7 @@ class Measurement:
         failure: None where it ran.
         seconds: wall time that the measurement took, loading and warm-up included.
         setup_seconds: the part of it before the first measured window.
-        settings: what was in force, as the engine says (versions, dtype, device, arguments).
+        in_force: engine, model and arguments that it was measured with, as the engine says.
         scores: for each prompt the mean score over the repeats, in [0, 1], in the task's order.
         notes: sentences on how it was measured that are no cause for doubt.
 
@@ -96,7 +98,7 @@ class Measurement:
     failure: Failure | None = None
     seconds: float = 0.0
     setup_seconds: float = 0.0
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    in_force: InForce = field(default_factory=InForce)
     scores: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -120,7 +122,13 @@ class Measurement:
             failure=Failure(**failure) if failure else None,
             seconds=data["seconds"],
             setup_seconds=data["setup_seconds"],
-            settings=data["settings"],
+            in_force=_in_force(data),
             scores=tuple(data["scores"]),
             notes=tuple(data.get("notes", ())),
         )
+
+
+def _in_force(data: Mapping[str, Any]) -> InForce:
+    if "in_force" in data:
+        return InForce.from_dict(data["in_force"])
+    return InForce.from_settings(data["settings"])  # written by an earlier release

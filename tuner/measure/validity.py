@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tuner.measure.in_force import InForce
 from tuner.measure.measurement import Metric, Validity
 from tuner.measure.meters import Meter
 from tuner.measure.passes import Pass, most_frequent
@@ -27,7 +28,7 @@ def check(
     *,
     requests: Sequence[Request],
     arguments: Arguments,
-    settings: Mapping[str, Any],
+    in_force: InForce,
     doubts: Sequence[str] = (),
 ) -> tuple[Validity, tuple[str, ...]]:
     """Whether a measurement is `valid`, or `suspect` or `invalid` and why."""
@@ -41,7 +42,7 @@ def check(
         *_lengths(passes, requests),
         *_noise(metrics, protocol),
         *_energy(passes, meter, protocol),
-        *_in_force(arguments, settings),
+        *_not_in_force(arguments, in_force),
     )
     return ("suspect", doubts) if doubts else ("valid", ())
 
@@ -118,11 +119,18 @@ def _energy(passes: Sequence[Pass], meter: Meter, protocol: Protocol) -> Iterato
             return
 
 
-def _in_force(arguments: Arguments, settings: Mapping[str, Any]) -> Iterator[str]:
+def _not_in_force(arguments: Arguments, in_force: InForce) -> Iterator[str]:
+    """Arguments that the engine has another value of, and what it says it ignores.
+
+    The model is compared by the name in the configuration, never by where it was loaded from.
+    """
+    model = arguments.load.get("model", in_force.model_asked)
+    if model != in_force.model_asked:
+        yield f"model={model} was asked for, but {in_force.model_asked} is in force"
     for name, asked in {**arguments.load, **arguments.harness}.items():
-        found = settings.get(name, asked)
-        if found != asked and not (name == "dtype" and asked == "auto"):
+        found = in_force.arguments.get(name, asked)
+        if found != asked and name != "model" and not (name == "dtype" and asked == "auto"):
             yield f"{name}={asked} was asked for, but {found} is in force"
-    for warning in settings.get("warnings", ()):
+    for warning in in_force.warnings:
         if any(word in warning for word in _IGNORED):
             yield f"the engine warned: {warning}"

@@ -49,7 +49,7 @@ class Lines:
     """One plain line for every event that somebody reading a log would want."""
 
     def __init__(self, spec: StudySpec, console: Console) -> None:
-        self._metrics = [text.split(":")[0] for text in spec.aims]
+        self._metrics = [text.split(":")[0] for text in spec.effective_objectives]
         self._console = console
         self._default: Configuration | None = None
         self._round = ""
@@ -84,7 +84,7 @@ class Board:
 
     def __init__(self, spec: StudySpec) -> None:
         self._spec = spec
-        self._metrics = [text.split(":")[0] for text in spec.aims]
+        self._metrics = [text.split(":")[0] for text in spec.effective_objectives]
         self._default: Configuration | None = None
         self._size = 0
         self._snapshot: Snapshot | None = None

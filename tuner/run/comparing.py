@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tuner.run.aims import objectives_of, open_folder
 from tuner.run.notes import estimated_energy, in_disguise
-from tuner.run.setting import setting_of
+from tuner.run.objectives import objectives_of
+from tuner.run.setup import set_up
 from tuner.study import Event, Noticed, Started, StudySpec
 from tuner.study.compared import Compared, compared
 from tuner.study.comparison import Comparison, Turn, TurnTaken
 from tuner.study.contestant import Contestant
-from tuner.study.storage import locked
+from tuner.study.storage import locked, open_folder
 
 INTERRUPTED = "it was interrupted"
 
@@ -47,32 +47,32 @@ def run_comparison(
     objectives = objectives_of(spec)
     assert spec.max_trials is not None
     with ExitStack() as stack:
-        setting = stack.enter_context(setting_of(spec))
+        setup = stack.enter_context(set_up(spec))
         if out is not None:
             open_folder(out, spec, "comparison-spec.json")
             stack.enter_context(locked(out))
-        budget = min(spec.max_trials, setting.space.size)
+        budget = min(spec.max_trials, setup.space.size)
         path = None if out is None else out / "comparison.db"
         comparison = Comparison(
-            setting.space,
+            setup.space,
             objectives,
             [
-                Contestant(name, seed, setting.space, objectives, budget, path)
+                Contestant(name, seed, setup.space, objectives, budget, path)
                 for seed in range(seeds)
                 for name in samplers
             ],
         )
-        bench = setting.bench(comparison, (), observe)
-        observe(Started(comparison.told, setting.space.size))
-        for notice in setting.notices:
+        evaluator = setup.evaluator(comparison, (), observe)
+        observe(Started(comparison.told, setup.space.size))
+        for notice in setup.notices:
             observe(Noticed(notice))
         try:
-            reason = comparison.run(bench.measure, observe, spec.max_seconds)
+            reason = comparison.run(evaluator.measure, observe, spec.max_seconds)
         except KeyboardInterrupt:
             if not comparison.taken:
                 raise
             reason = INTERRUPTED
-        return compared(comparison, reason, [*setting.notices, *_notes(comparison)])
+        return compared(comparison, reason, [*setup.notices, *_notes(comparison)])
 
 
 def _notes(comparison: Comparison) -> list[str]:

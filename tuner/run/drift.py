@@ -40,7 +40,7 @@ class Timed(Protocol):
         """Seconds since it began."""
 
 
-class Drift:
+class DriftCorrection:
     """The default measured briefly now and then, always by the same requests.
 
     Args:
@@ -55,7 +55,7 @@ class Drift:
         self._references: list[Reference] = []
         self._next_s = 0.0
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Measure the default where the last time is long enough ago."""
         now = self._clock.elapsed
         if now < self._next_s:
@@ -66,7 +66,7 @@ class Drift:
         if measurement.failure is None:
             self._references.append(Reference(now + took / 2, measurement))
 
-    def taken_out(self, measurement: Measurement, at_s: float) -> Measurement:
+    def correct(self, measurement: Measurement, at_s: float) -> Measurement:
         """The measurement as it would have been when the default was first measured.
 
         Only times and energies change, and only where the drift is beyond doubt; then the

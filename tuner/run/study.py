@@ -12,20 +12,20 @@ import numpy as np
 
 from tuner.advice.choice import Chooser
 from tuner.advice.effects import effects
-from tuner.advice.export import write_result
+from tuner.advice.export import Export, write_result
 from tuner.advice.recommend import MAX_CANDIDATES, observed_points, recommend
 from tuner.advice.result import Result
 from tuner.measure import Measurement
-from tuner.run.aims import levels_of, objectives_of, open_folder
-from tuner.run.bench import Bench
+from tuner.run.evaluator import Evaluator
 from tuner.run.notes import estimated_energy, in_disguise
-from tuner.run.setting import Setting, setting_of
+from tuner.run.objectives import levels_of, objectives_of
+from tuner.run.setup import StudySetup, set_up
 from tuner.search import Level, Objective
 from tuner.space import Configuration, version_warning
 from tuner.study import Noticed, Observer, Started, StudySpec
 from tuner.study.loop import search
 from tuner.study.session import Limits, Session
-from tuner.study.storage import locked
+from tuner.study.storage import locked, open_folder
 
 LEAST_ROUNDS = 2
 """Fewer give no interval. The first batch has them even where that overruns the time limit."""
@@ -45,29 +45,29 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
     """
     objectives, levels = objectives_of(spec), levels_of(spec)
     with ExitStack() as stack:
-        setting = stack.enter_context(setting_of(spec))
+        setup = stack.enter_context(set_up(spec))
         if out is not None:
             open_folder(out, spec)
             stack.enter_context(locked(out))
         session = Session(
-            setting.space,
+            setup.space,
             objectives,
             path=out / "study.db" if out is not None else None,
             seed=spec.seed,
             limits=Limits(spec.max_trials, spec.max_seconds),
             levels=levels,
-            paced=spec.max_seconds is not None and spec.launch is not None,
+            paced=spec.max_seconds is not None and spec.backend.policy.restarts,
         )
-        bench = setting.bench(session, levels, observe)
-        observe(Started(len(session.told), setting.space.size))
-        for notice in setting.notices:
+        evaluator = setup.evaluator(session, levels, observe)
+        observe(Started(len(session.told), setup.space.size))
+        for notice in setup.notices:
             observe(Noticed(notice))
-        reserve = partial(_reserve, spec, objectives, levels, bench)
-        reason = search(session, bench.measure, observe, reserve)
-        result = _conclude(spec, session, levels, bench, reason)
-        result = replace(result, notes=(*_releases(setting, result), *result.notes))
+        reserve = partial(_reserve, spec, objectives, levels, evaluator)
+        reason = search(session, evaluator.measure, observe, reserve)
+        result = _conclude(spec, session, levels, evaluator, reason)
+        result = replace(result, notes=(*_releases(setup, result), *result.notes))
     if out is not None:
-        _write(result, out)
+        _write(result, out, spec.backend.export)
     return result
 
 
@@ -75,7 +75,7 @@ def _reserve(
     spec: StudySpec,
     objectives: Sequence[Objective],
     levels: Sequence[Level],
-    bench: Bench,
+    evaluator: Evaluator,
     session: Session,
 ) -> float:
     """Seconds that verifying the present candidates would take."""
@@ -87,26 +87,26 @@ def _reserve(
     chooser = Chooser(tuple(objectives), default.values, spec.accuracy_tolerance)
     wanted = {default.configuration, *chooser.candidates(points, MAX_CANDIDATES)}
     # A second batch (a runner-up that the verification puts ahead) costs about half again.
-    needed = 1.5 * bench.seconds_of_rounds(list(wanted), spec.verify_rounds)
+    needed = 1.5 * evaluator.seconds_of_rounds(list(wanted), spec.verify_rounds)
     return min(needed, VERIFYING * spec.max_seconds) if spec.max_seconds else needed
 
 
 def _rounds(
-    spec: StudySpec, session: Session, bench: Bench, configurations: Sequence[Configuration]
+    spec: StudySpec, session: Session, evaluator: Evaluator, configurations: Sequence[Configuration]
 ) -> int:
     """How many rounds of these configurations the time limit has room for."""
     if spec.max_seconds is None:
         return spec.verify_rounds
     left = FIRST_BATCH * (spec.max_seconds - session.elapsed)
     fitting = range(spec.verify_rounds, 0, -1)
-    return next((n for n in fitting if bench.seconds_of_rounds(configurations, n) <= left), 0)
+    return next((n for n in fitting if evaluator.seconds_of_rounds(configurations, n) <= left), 0)
 
 
 def _conclude(
     spec: StudySpec,
     session: Session,
     levels: Sequence[Level],
-    bench: Bench,
+    evaluator: Evaluator,
     reason: str,
 ) -> Result:
     """Verify the candidates beside the default and put the result together."""
@@ -114,10 +114,10 @@ def _conclude(
 
     def verify(configurations: Sequence[Configuration]) -> Mapping[Configuration, Measurement]:
         nonlocal batches
-        rounds = _rounds(spec, session, bench, configurations)
+        rounds = _rounds(spec, session, evaluator, configurations)
         rounds = rounds if batches else max(rounds, LEAST_ROUNDS)
         batches += 1
-        return bench.measure_again(configurations, rounds) if rounds >= LEAST_ROUNDS else {}
+        return evaluator.measure_again(configurations, rounds) if rounds >= LEAST_ROUNDS else {}
 
     advice = recommend(
         session.records,
@@ -135,7 +135,7 @@ def _conclude(
         default_measurement=advice.default,
         trials=tuple(session.records),
         stopped_by=reason,
-        objectives=spec.aims,
+        objectives=spec.effective_objectives,
         accuracy_tolerance=spec.accuracy_tolerance,
         seconds=session.elapsed,
         notes=tuple(_notes(session, advice.default)),
@@ -145,14 +145,12 @@ def _conclude(
     )
 
 
-def _releases(setting: Setting, result: Result) -> tuple[str, ...]:
+def _releases(setup: StudySetup, result: Result) -> tuple[str, ...]:
     """What was noticed at the start, and what the engine that ran says of its release."""
-    told = (
-        result.default_measurement.settings.get("version") if result.default_measurement else None
-    )
-    if setting.notices or setting.model is None or not isinstance(told, str):
-        return setting.notices
-    warning = version_warning(setting.model, told)
+    default = result.default_measurement
+    if setup.notices or default is None:
+        return setup.notices
+    warning = version_warning(setup.model, default.in_force.version)
     return (warning,) if warning else ()
 
 
@@ -169,8 +167,8 @@ def _notes(session: Session, default: Measurement | None) -> list[str]:
     return [*first, *in_disguise(session.objectives, values)]
 
 
-def _write(result: Result, out: Path) -> None:
+def _write(result: Result, out: Path, export: Export) -> None:
     from tuner.report.plot import plot_front
 
-    write_result(result, out)
+    write_result(result, out, export)
     plot_front(result, out / "front.png")

@@ -4,8 +4,8 @@ from tuner.space.checkpoint import checkpoint_pins
 from tuner.space.combine import combine
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
+from tuner.space.engine_release import engine_of, unknown_arguments, version_warning
 from tuner.space.environment import environment_domains, environment_pins, request_pins
-from tuner.space.installed import installed_version, unknown_arguments, version_warning
 from tuner.space.pins import parse_pins
 from tuner.space.search_space import SearchSpace
 from tuner.space.shipped import load_model, load_space, shipped_spaces
@@ -26,9 +26,9 @@ __all__ = [
     "Value",
     "checkpoint_pins",
     "combine",
+    "engine_of",
     "environment_domains",
     "environment_pins",
-    "installed_version",
     "load_model",
     "load_space",
     "parse_pins",

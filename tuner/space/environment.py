@@ -10,7 +10,6 @@ from importlib import util
 from tuner.features import FeatureModel
 from tuner.space._layout import domain
 from tuner.space.configuration import Value
-from tuner.space.installed import installed_version
 
 _PACKAGES = {
     "flash_attn_installed": "flash_attn",
@@ -20,12 +19,12 @@ _PACKAGES = {
 }
 
 
-def environment_pins(model: FeatureModel) -> dict[str, Value]:
+def environment_pins(model: FeatureModel, engine_version: str | None = None) -> dict[str, Value]:
     """Pins for what this machine fixes: processors, accelerator, packages, engine version.
 
     Only features that the model has are pinned: `cpus`, `gpus`, `accelerator`, the packages and
     the kinds of GPUs by the names that the shipped models give them, and to False every feature
-    whose attributes `since` and `until` leave out the installed version of the engine.
+    whose attributes `since` and `until` leave out the engine's version, where that is known.
     """
     probes: dict[str, Callable[[], Value]] = {
         "cpus": lambda: _at_most(usable_cpus(), _domain(model, "cpus")),
@@ -38,9 +37,8 @@ def environment_pins(model: FeatureModel) -> dict[str, Value]:
     for feature, package in _PACKAGES.items():
         probes[feature] = partial(_installed, package)
     pins = {name: probe() for name, probe in probes.items() if name in model.features}
-    version = installed_version(str(model.root.attributes.get("engine", "")))
-    if version is not None:
-        pins |= dict.fromkeys(missing_in(model, version), False)
+    if engine_version is not None:
+        pins |= dict.fromkeys(missing_in(model, engine_version), False)
     return pins
 
 

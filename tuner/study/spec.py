@@ -8,16 +8,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from tuner.engines.backend import Backend
+from tuner.engines.registry import choose_backend
 from tuner.errors import UserError
 
 DEFAULT_OBJECTIVES = ("joules_per_request:min", "mean_e2el_ms:min", "accuracy:max")
-SPACES = {
-    "vllm": "vllm",
-    "sglang": "sglang",
-    "llama.cpp": "llama_cpp",
-    "transformers": "transformers_serve",
-}
-"""The feature models of the servers that can be launched, by the names of the servers."""
 _MAY_CHANGE = {"max_trials", "max_seconds", "verify_rounds", "accuracy_tolerance"}
 
 
@@ -35,7 +30,7 @@ class StudySpec(BaseModel):
         n_requests: how many requests of the workload; None for all.
         scale: what the workload's token lengths are divided by.
         rate: Poisson arrivals a second, `closed` for a closed loop, None for the workload's own.
-        launch: the server to start for each configuration (a key of `SPACES`); None for none.
+        launch: name of the server to start for each configuration; None for none.
         launch_command: how this server is called, where its own name does not do.
         url: address of a server that runs already.
         command: a command with `{argument}` in it that prints metrics as JSON.
@@ -85,37 +80,28 @@ class StudySpec(BaseModel):
 
     @model_validator(mode="after")
     def _one_engine(self) -> StudySpec:
-        engines = [name for name in ("launch", "url", "command") if getattr(self, name)]
-        if len(engines) > 1:
-            raise ValueError(f"only one of {' and '.join(engines)} can be tuned at a time")
-        if self.launch is not None and self.launch not in SPACES:
-            raise ValueError(f"launch takes one of {', '.join(SPACES)}")
-        if self.command is None and self.url is None and not self.models:
-            raise ValueError("no models: name one, a folder or a hub id")
-        if self.command is not None and self.space is None:
+        backend = self.backend
+        itself = backend.policy.measures_itself
+        if not (self.space or backend.space):
             raise ValueError("a command needs a space: the path of its feature model")
-        if self.command is not None and self.gpu_control:
+        if itself and self.gpu_control:
             raise ValueError("gpu_control does not go with a command, which sets what it likes")
-        if self.command is None and self.task is None and self.workload is None:
+        if not itself and self.task is None and self.workload is None:
             raise ValueError("there is nothing to ask: name a task or a workload")
         return self
 
     @property
-    def is_served(self) -> bool:
-        """Whether a server is tuned: one that is started here, or one that runs already."""
-        return self.launch is not None or self.url is not None
+    def backend(self) -> Backend:
+        """The engine that is tuned; the one place that looks at `launch`, `url` and `command`."""
+        return choose_backend(self)
 
     @property
-    def space_name(self) -> str:
+    def feature_model(self) -> str:
         """Name or path of the feature model."""
-        if self.space is not None:
-            return self.space
-        if self.url is not None:
-            return "openai"
-        return SPACES[self.launch] if self.launch is not None else "transformers"
+        return self.space or self.backend.space
 
     @property
-    def aims(self) -> tuple[str, ...]:
+    def effective_objectives(self) -> tuple[str, ...]:
         """The objectives asked for, or else the usual ones that what is asked can give."""
         if self.objectives is not None:
             return self.objectives

@@ -19,6 +19,7 @@ from tuner.measure import Measurement
 from tuner.search.sampler import CAUSE, LEVELS, SECONDS, SEM
 from tuner.space import Configuration
 from tuner.study.records import Record, State
+from tuner.study.spec import StudySpec
 
 if TYPE_CHECKING:
     import optuna
@@ -29,6 +30,20 @@ STUDY_NAME = "tune"
 CONFIGURATION = "tuner:configuration"
 MEASUREMENT = "tuner:measurement"
 ASK_SECONDS = "tuner:ask_seconds"
+
+
+def open_folder(out: Path, spec: StudySpec, name: str = "spec.json") -> None:
+    """Make the folder of a study, or check that the study in it is the one that is meant."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / name
+        if path.exists():
+            spec.require_same(StudySpec.load(path), out)
+        spec.save(path)
+    except OSError as error:
+        raise UserError(
+            f"--out {out} cannot be used as a folder ({error.strerror}); give another one."
+        ) from error
 
 
 @contextmanager

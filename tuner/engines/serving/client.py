@@ -12,7 +12,13 @@ from typing import Any
 
 import httpx2
 
-from tuner.engines.serving.stream import Answer, BrokenAnswer, Outcome, failed, refusal
+from tuner.engines.serving.stream import (
+    BrokenResponseError,
+    RequestOutcome,
+    StreamedResponse,
+    failed,
+    refusal,
+)
 from tuner.workloads import Request
 
 
@@ -43,7 +49,7 @@ async def drive(
     *,
     concurrency: int | None,
     seconds: float | None,
-) -> list[Outcome]:
+) -> list[RequestOutcome]:
     """Ask the requests in their order and wait for all answers.
 
     Times count from a request's arrival where it has one (what it waits for its turn included), or
@@ -65,7 +71,7 @@ async def drive(
     first = 1 if is_open else at_once
     content = [json.dumps(body).encode() for body in bodies]
     turns = iter(range(len(requests)))
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, RequestOutcome] = {}
     client = _client(target)
     began = time.perf_counter()
 
@@ -88,8 +94,8 @@ async def drive(
 
 async def _ask(
     client: httpx2.AsyncClient, target: Target, prompt: str, content: bytes, since: float
-) -> Outcome:
-    answer = Answer(since, prompt, target.count)
+) -> RequestOutcome:
+    answer = StreamedResponse(since, prompt, target.count)
     loop = asyncio.get_running_loop()
     try:
         async with (
@@ -102,7 +108,7 @@ async def _ask(
                 if answer.take(data, time.perf_counter()):
                     silence.reschedule(loop.time() + target.silence_s)
         return answer.outcome(time.perf_counter())
-    except BrokenAnswer as broken:
+    except BrokenResponseError as broken:
         return failed(broken.cause, str(broken), time.perf_counter() - since)
     except TimeoutError:
         words = f"nothing came for {target.silence_s:g} s"

@@ -5,27 +5,27 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-import shlex
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuner.engines.serving import machine
-from tuner.engines.serving.attach import Attachment
 from tuner.engines.serving.client import Target, drive
-from tuner.engines.serving.dialects import TRANSFORMERS, Dialect, body_of, can_lengthen
-from tuner.engines.serving.launch import Launch
+from tuner.engines.serving.flavor import ServerFlavor
+from tuner.engines.serving.launched import LaunchedServer
 from tuner.engines.serving.model_folder import (
     generation_settings,
     has_chat_template,
     local_folder,
     token_counter,
 )
-from tuner.engines.serving.stream import Outcome
+from tuner.engines.serving.response_warnings import response_warnings
+from tuner.engines.serving.running import RunningServer
+from tuner.engines.serving.stream import RequestOutcome
 from tuner.errors import UserError
-from tuner.measure.engine import Completion, EngineFailure
+from tuner.measure import Completion, EngineFailure, InForce
 from tuner.workloads import Request
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ class ServerEngine:
         limits = limits or ServerLimits()
         self._default_device = machine.device() if device == "auto" else device
         self._device = self._default_device
-        self._server: Launch | Attachment
+        self._server: LaunchedServer | RunningServer
         if launch is not None:
-            self._server = Launch(
+            self._server = LaunchedServer(
                 model,
                 launch,
                 command=command,
@@ -122,20 +122,20 @@ class ServerEngine:
                 memory_bytes=limits.memory_bytes,
             )
         else:
-            self._server = Attachment(model, str(url), self._headers(), started_with or {})
+            self._server = RunningServer(model, str(url), self._headers(), started_with or {})
         self._limits = limits
         self._asked_device, self._asked_api = device, api
         self._api, self._learned = "", ("", "")
         self._arguments: Arguments | None = None
-        self._settings: dict[str, Any] = {}
+        self._in_force = InForce()
         self._own_settings: Mapping[str, Any] = {}
         self._count: Callable[[str, bool], int] | None = None
         self._peak_memory_bytes: int | None = None
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        """What is in force: server and version, device, model, arguments, what went wrong."""
-        return dict(self._settings)
+    def in_force(self) -> InForce:
+        """Server and version, device, model, arguments, what went wrong with requests."""
+        return self._in_force
 
     @property
     def device(self) -> str:
@@ -160,14 +160,14 @@ class ServerEngine:
         """What a launched server has written so far; empty for others."""
         return self._server.log()
 
-    def apply(self, arguments: Arguments) -> Mapping[str, Any]:
+    def apply(self, arguments: Arguments) -> InForce:
         """Start the server where it has to be another one, and tell what is in force.
 
         Raises:
             EngineFailure: it does not start, or it is told what it cannot be told.
             UserError: the server or the model is not there.
         """
-        self._arguments, self._settings = None, {}
+        self._arguments, self._in_force = None, InForce()
         unknown = set(arguments.harness) - _HARNESS
         if unknown:
             raise EngineFailure("refused", f"unknown harness arguments: {', '.join(unknown)}")
@@ -175,23 +175,21 @@ class ServerEngine:
             raise EngineFailure("refused", "concurrency must be at least 1")
         on_cpu = self._asked_device == "auto" and arguments.load.get("device") == "cpu"
         self._device = "cpu" if on_cpu else self._default_device
-        told = self._server.bring_up(arguments)
+        in_force = self._server.bring_up(arguments)
         if self._asked_device == "auto" and not self.pids:
             self._device = "elsewhere"
         self._learn_model()
         self._arguments = arguments
-        self._settings = {
-            **told,
-            "device": self._device,
-            "model": self._server.model,
-            "api": self._api,
-            "request": dict(arguments.request),
-            "harness": dict(arguments.harness),
-            "warnings": self._server.warnings(),
-        }
-        if self._device == "cuda":
-            self._settings["gpus"] = machine.gpus_of(self.pids)
-        return self.settings
+        self._in_force = replace(
+            in_force,
+            device=self._device,
+            gpus=tuple(machine.gpus_of(self.pids)) if self._device == "cuda" else (),
+            arguments={**in_force.arguments, **arguments.harness},
+            request=dict(arguments.request),
+            warnings=tuple(self._server.warnings()),
+            details={**in_force.details, "api": self._api},
+        )
+        return self._in_force
 
     def run(
         self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
@@ -208,7 +206,7 @@ class ServerEngine:
             raise EngineFailure("crash", "the engine is not running: apply a configuration first")
         target = Target(
             f"{self._server.url}/v1/{'chat/' if self._api == 'chat' else ''}completions",
-            {} if isinstance(self._server, Launch) else self._headers(),
+            {} if isinstance(self._server, LaunchedServer) else self._headers(),
             proxies=not machine.is_local(self._server.url),
             silence_s=self._limits.silence_s,
             count=self._count,
@@ -233,7 +231,7 @@ class ServerEngine:
     def close(self) -> None:
         """End a launched server; leave a running one as it is."""
         self._server.close()
-        self._arguments, self._settings = None, {}
+        self._arguments, self._in_force = None, InForce()
 
     def __enter__(self) -> ServerEngine:
         return self
@@ -242,13 +240,13 @@ class ServerEngine:
         self.close()
 
     @property
-    def _dialect(self) -> Dialect:
-        return self._server.dialect
+    def _flavor(self) -> ServerFlavor:
+        return self._server.flavor
 
     @property
     def _paged(self) -> bool:
         load = self._arguments.load if self._arguments is not None else {}
-        return self._dialect is TRANSFORMERS and bool(load.get("continuous_batching"))
+        return self._flavor.batches_continuously(load)
 
     def _headers(self) -> dict[str, str]:
         key = os.environ.get(_KEY)
@@ -272,8 +270,7 @@ class ServerEngine:
 
     def _body(self, request: Request, seed: int) -> dict[str, Any]:
         assert self._arguments is not None
-        return body_of(
-            self._dialect,
+        return self._flavor.request_body(
             self._api,
             self._server.model,
             request,
@@ -283,7 +280,9 @@ class ServerEngine:
             own_settings=self._own_settings,
         )
 
-    async def _within_limit(self, work: Coroutine[Any, Any, list[Outcome]]) -> list[Outcome]:
+    async def _within_limit(
+        self, work: Coroutine[Any, Any, list[RequestOutcome]]
+    ) -> list[RequestOutcome]:
         try:
             async with asyncio.timeout(self._limits.run_s):
                 return await work
@@ -292,7 +291,7 @@ class ServerEngine:
             words = f"run: no end within {self._limits.run_s:g} s"
             raise EngineFailure("hang", words) from None
 
-    def _judge(self, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> None:
+    def _judge(self, requests: Sequence[Request], outcomes: Sequence[RequestOutcome]) -> None:
         """Note what went wrong; raise where it makes the whole run worthless."""
         broken = [outcome for outcome in outcomes if outcome.cause is not None]
         crashed = any(outcome.cause == "crash" for outcome in broken)
@@ -306,14 +305,15 @@ class ServerEngine:
             if cause in ("hang", "out_of_memory", "crash"):
                 self._give_up()
             raise EngineFailure(cause, f"all {len(broken)} requests failed: {words}")
-        self._settings["warnings"] = [
+        warnings = (
             *self._server.warnings(),
-            *_complaints(requests, outcomes),
+            *response_warnings(requests, outcomes),
             *self._unheeded(requests),
-        ]
+        )
+        self._in_force = replace(self._in_force, warnings=warnings)
 
     def _unheeded(self, requests: Sequence[Request]) -> list[str]:
-        if all(can_lengthen(self._dialect, request, paged=self._paged) for request in requests):
+        if all(self._flavor.can_lengthen(request, paged=self._paged) for request in requests):
             return []
         return ["the server cannot be told the least length of an answer"]
 
@@ -323,36 +323,7 @@ class ServerEngine:
         self._arguments = None
 
 
-def _complaints(requests: Sequence[Request], outcomes: Sequence[Outcome]) -> list[str]:
-    """What the reader of the figures should know about the answers."""
-    words = []
-    n = len(outcomes)
-    if broken := [outcome for outcome in outcomes if outcome.cause is not None]:
-        words.append(f"{len(broken)} of {n} requests failed: {broken[0].completion.error}")
-    if bundled := sum(outcome.bundled for outcome in outcomes):
-        words.append(
-            f"{bundled} of {n} answers came in fewer pieces than tokens (several at once, or "
-            "without text): their times between tokens are unknown, those per token come from the "
-            "server's usage"
-        )
-    if counted := sum(outcome.counted for outcome in outcomes):
-        words.append(
-            f"the server told no usage for {counted} of {n} answers: tokens counted by the "
-            "model's tokenizer"
-        )
-    whole = [
-        (request, outcome.completion.n_output_tokens)
-        for request, outcome in zip(requests, outcomes, strict=False)
-        if outcome.cause is None
-    ]
-    if short := sum(n_output < (request.min_tokens or 0) for request, n_output in whole):
-        words.append(f"{short} of {n} answers are shorter than the workload asks for")
-    if long := sum(n_output > (request.max_tokens or n_output) for request, n_output in whole):
-        words.append(f"{long} of {n} answers are longer than the workload allows")
-    return words
-
-
-def _run(work: Coroutine[Any, Any, list[Outcome]]) -> list[Outcome]:
+def _run(work: Coroutine[Any, Any, list[RequestOutcome]]) -> list[RequestOutcome]:
     """Run it here, or in a thread of its own where an event loop runs already (a notebook)."""
     try:
         asyncio.get_running_loop()
@@ -360,11 +331,3 @@ def _run(work: Coroutine[Any, Any, list[Outcome]]) -> list[Outcome]:
         return asyncio.run(work)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
-
-
-def words_of(command: str) -> list[str]:
-    """The words of a command line, as a shell would split them; nothing is expanded or run."""
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise UserError(f"the command {command!r} cannot be split into words: {error}") from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from tuner.engines.words import means_memory
+from tuner.engines.failure_log import is_out_of_memory
 from tuner.measure.engine import Completion
 from tuner.measure.measurement import Cause
 
@@ -29,7 +29,7 @@ _FEW = 4
 _QUOTED = 300
 
 
-class BrokenAnswer(Exception):  # noqa: N818 (as `EngineFailure`)
+class BrokenResponseError(Exception):
     """An answer that is none: the fault and its kind."""
 
     def __init__(self, cause: Cause, words: str) -> None:
@@ -38,7 +38,7 @@ class BrokenAnswer(Exception):  # noqa: N818 (as `EngineFailure`)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RequestOutcome:
     """What became of one request.
 
     Attributes:
@@ -55,7 +55,7 @@ class Outcome:
     counted: bool = False
 
 
-def failed(cause: Cause, words: str, seconds: float) -> Outcome:
+def failed(cause: Cause, words: str, seconds: float) -> RequestOutcome:
     """The outcome of a request without a whole answer."""
     nothing = Completion(
         text="",
@@ -67,10 +67,10 @@ def failed(cause: Cause, words: str, seconds: float) -> Outcome:
         finish_reason="length",
         error=words,
     )
-    return Outcome(nothing, cause)
+    return RequestOutcome(nothing, cause)
 
 
-class Answer:
+class StreamedResponse:
     """Collects the events of one stream.
 
     Args:
@@ -98,7 +98,7 @@ class Answer:
         """Take bytes as they come; tell whether there was an event among them.
 
         Raises:
-            BrokenAnswer: the server reports an error, or what came is no event.
+            BrokenResponseError: the server reports an error, or what came is no event.
         """
         self._first_words = (self._first_words + data)[:_QUOTED]
         events = self._events
@@ -107,21 +107,23 @@ class Answer:
             self._take_line(line.strip(), now)
         return self._events > events
 
-    def outcome(self, now: float) -> Outcome:
+    def outcome(self, now: float) -> RequestOutcome:
         """What came of it, the stream being over.
 
         Raises:
-            BrokenAnswer: the answer is not whole, or nobody knows its tokens.
+            BrokenResponseError: the answer is not whole, or nobody knows its tokens.
         """
         self._take_line(self._rest.strip(), now)
         if not self._events:
-            raise BrokenAnswer("wrong_output", f"no stream of events: {_quote(self._first_words)}")
+            raise BrokenResponseError(
+                "wrong_output", f"no stream of events: {_quote(self._first_words)}"
+            )
         if self._finish is None:
-            raise BrokenAnswer(
+            raise BrokenResponseError(
                 "wrong_output", f"cut off after {len(self._pieces)} pieces, without a finish_reason"
             )
         if self._finish not in _WHOLE:
-            raise BrokenAnswer("crash", f"ended with the finish_reason {self._finish!r}")
+            raise BrokenResponseError("crash", f"ended with the finish_reason {self._finish!r}")
         n_prompt, n_output, counted = self._tokens(_WHOLE[self._finish])
         pieces = self._pieces
         bundled = len(pieces) < _SINGLE * (n_output - 1)
@@ -138,7 +140,7 @@ class Answer:
             finish_reason=_WHOLE[self._finish],
             gaps_s=() if bundled else tuple(late - early for early, late in pairwise(pieces)),
         )
-        return Outcome(completion, bundled=bundled, counted=counted)
+        return RequestOutcome(completion, bundled=bundled, counted=counted)
 
     def _take_line(self, line: bytes, now: float) -> None:
         field, colon, value = line.partition(b":")
@@ -163,7 +165,7 @@ class Answer:
                     self._take_choice(choice, now)
         except (AttributeError, KeyError, TypeError):
             words = f"an event of an unknown form: {_quote(value)}"
-            raise BrokenAnswer("wrong_output", words) from None
+            raise BrokenResponseError("wrong_output", words) from None
 
     def _take_choice(self, choice: dict[str, Any], now: float) -> None:
         delta = choice.get("delta") or {}
@@ -184,10 +186,10 @@ class Answer:
         text = "".join(self._text) + "".join(self._hidden)
         if isinstance(n_prompt, int) and isinstance(n_output, int):
             if n_output < 1 and text:
-                raise BrokenAnswer("wrong_output", "the usage tells no tokens for a text")
+                raise BrokenResponseError("wrong_output", "the usage tells no tokens for a text")
             return n_prompt, n_output, False
         if self._count is None:
-            raise BrokenAnswer(
+            raise BrokenResponseError(
                 "wrong_output", "no usage was told, and no tokenizer is here to count the tokens"
             )
         ends = 1 if finish == "stop" else 0  # the token that ended it is no text
@@ -200,28 +202,30 @@ def _parsed(value: bytes) -> dict[str, Any]:
     except ValueError:
         event = None
     if not isinstance(event, dict):
-        raise BrokenAnswer("wrong_output", f"an event that is no JSON object: {_quote(value)}")
+        raise BrokenResponseError(
+            "wrong_output", f"an event that is no JSON object: {_quote(value)}"
+        )
     return event
 
 
-def _reported(error: Any) -> BrokenAnswer:
+def _reported(error: Any) -> BrokenResponseError:
     """The server's own report of an error in a stream that began well."""
     words, code = error, None
     if isinstance(error, dict):
         words, code = error.get("message") or json.dumps(error), error.get("code")
     words = str(words)[:_QUOTED]
-    if means_memory(words):
-        return BrokenAnswer("out_of_memory", words)
+    if is_out_of_memory(words):
+        return BrokenResponseError("out_of_memory", words)
     refused = isinstance(code, int) and 400 <= code < 500
-    return BrokenAnswer("refused" if refused else "crash", words)
+    return BrokenResponseError("refused" if refused else "crash", words)
 
 
-def refusal(status: int, content: bytes) -> BrokenAnswer:
+def refusal(status: int, content: bytes) -> BrokenResponseError:
     """What a status other than 200 means."""
     words = f"HTTP status {status}: {_quote(content)}"
-    if means_memory(words):
-        return BrokenAnswer("out_of_memory", words)
-    return BrokenAnswer("refused" if status in (400, 404, 405, 413, 422) else "crash", words)
+    if is_out_of_memory(words):
+        return BrokenResponseError("out_of_memory", words)
+    return BrokenResponseError("refused" if status in (400, 404, 405, 413, 422) else "crash", words)
 
 
 def _quote(content: bytes) -> str:

@@ -35,7 +35,7 @@ _LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True)
-class Limits:
+class WorkerLimits:
     """What a child process may use before it is ended.
 
     Attributes:
@@ -53,11 +53,11 @@ class Limits:
     memory_bytes: int | None = None
 
 
-class Child:
+class Worker:
     """A running `python -m module fd`, where `fd` is its end of the socket.
 
     Args:
-        module: what runs in the child; it calls `serve` of `tuner.engines.child_side`.
+        module: what runs in the child; it calls `serve` of `tuner.engines.worker_side`.
         environment: added to this process's environment.
 
     """
@@ -150,7 +150,7 @@ class Child:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         status = self._process.poll()
-        words = self._last_words()
+        words = self._error_excerpt()
         killed_for_memory = status == -signal.SIGKILL and oom_kills() > self._oom_kills
         self.close()
         how = (
@@ -162,7 +162,7 @@ class Child:
             return EngineFailure("out_of_memory", shorten(f"{how}: {words}"))
         return EngineFailure("crash", shorten(f"{how}: {words}" if words else how))
 
-    def _last_words(self) -> str:
+    def _error_excerpt(self) -> str:
         size = self._words.seek(0, os.SEEK_END)
         self._words.seek(max(0, size - _LONGEST_MESSAGE))
         return self._words.read().decode(errors="replace").strip()

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 import httpx2
 
 from tuner.engines.serving import machine
-from tuner.engines.serving.dialects import LAUNCHED, TRANSFORMERS, UNKNOWN, Dialect
-from tuner.engines.serving.probe import chat_or_completions, version_of
+from tuner.engines.serving.flavor import UNKNOWN, ServerFlavor
+from tuner.engines.serving.flavors import SERVERS
+from tuner.engines.serving.probe import chat_or_completions
 from tuner.errors import UserError
-from tuner.measure.engine import EngineFailure
+from tuner.measure import EngineFailure, InForce
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE_S = 10.0
 
 
-class Attachment:
+class RunningServer:
     """Finds out what a running server is.
 
     Args:
@@ -40,7 +41,7 @@ class Attachment:
             raise UserError(f"{url!r} is no address of a server; give one like http://host:8000")
         self.url = url.rstrip("/").removesuffix("/v1")
         self.model = model
-        self.dialect: Dialect = UNKNOWN
+        self.flavor: ServerFlavor = UNKNOWN
         self.pids: tuple[int, ...] = ()
         self._started_with = started_with
         self._client = httpx2.Client(
@@ -54,8 +55,8 @@ class Attachment:
         """UserError where no server answers."""
         self._models()
 
-    def bring_up(self, arguments: Arguments) -> dict[str, Any]:
-        """Check that the server is there and as it is wanted; tell what it is.
+    def bring_up(self, arguments: Arguments) -> InForce:
+        """Check that the server is there and as it is wanted; tell what is in force.
 
         Raises:
             EngineFailure: it was started with other arguments.
@@ -71,20 +72,24 @@ class Attachment:
         served = self._models()
         pid = machine.listener(self.url) if machine.is_local(self.url) else None
         self.pids = () if pid is None else (pid,)
-        self.dialect = self._recognise(served)
+        self.flavor = self._recognise(served)
+        asked = str(arguments.load.get("model", self.model))
         names = [str(model.get("id")) for model in served]
         if not self.model and len(names) == 1:
             self.model = names[0]
-        if self.model not in names and self.dialect is not TRANSFORMERS:
+        if self.model not in names and self.flavor.lists_models:
             known = ", ".join(names) or "no model"
             raise UserError(
                 f"the server at {self.url} has no model {self.model!r}; it serves {known}"
             )
-        return {
-            "engine": self.dialect.name,
-            "version": version_of(self._client, self.url, self.dialect),
-            "url": self.url,
-        }
+        return InForce(
+            engine=self.flavor.name,
+            version=self.flavor.running_version(self._client, self.url),
+            model_asked=asked or self.model,
+            model_loaded=self.model,
+            arguments=dict(arguments.load),
+            url=self.url,
+        )
 
     def guess_api(self) -> str:
         """`chat` where the server takes conversations for this model."""
@@ -125,24 +130,24 @@ class Attachment:
             models = reply.json()["data"]
             return [model for model in models if isinstance(model, dict)]
         except (ValueError, KeyError, TypeError):
-            if self._is_transformers():
+            if not self._recognise([]).lists_models:
                 return []
             raise UserError(
                 f"what answers at {self.url} is no OpenAI-compatible server: GET /v1/models gives "
                 f"status {reply.status_code}"
             ) from None
 
-    def _recognise(self, served: list[Mapping[str, Any]]) -> Dialect:
-        owners = {model.get("owned_by") for model in served}
-        for dialect in LAUNCHED.values():
-            if dialect.owner and dialect.owner in owners:
-                return dialect
-        return TRANSFORMERS if self._is_transformers() else UNKNOWN
+    def _recognise(self, served: list[Mapping[str, Any]]) -> ServerFlavor:
+        owners = {str(model.get("owned_by")) for model in served}
+        by_owner = next((f for f in SERVERS.values() if f.is_running(owners, set())), None)
+        if by_owner is not None:
+            return by_owner
+        paths = self._paths()
+        return next((f for f in SERVERS.values() if f.is_running(owners, paths)), UNKNOWN)
 
-    def _is_transformers(self) -> bool:
-        """Whether it offers what only `transformers serve` offers."""
+    def _paths(self) -> set[str]:
+        """The paths that it offers by its own description; none where it has no description."""
         try:
-            paths = self._client.get(f"{self.url}/openapi.json").json()["paths"]
+            return {str(p) for p in self._client.get(f"{self.url}/openapi.json").json()["paths"]}
         except (httpx2.HTTPError, ValueError, KeyError, TypeError):
-            return False
-        return "/load_model" in paths and "/v1/completions" in paths
+            return set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.engines.words import cause_of, last_words
+from tuner.engines.failure_log import classify_failure, error_excerpt
 
 MEMORY = [
     "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
@@ -29,23 +29,23 @@ REFUSED = [
 
 @pytest.mark.parametrize("words", MEMORY)
 def test_memory_that_ran_out(words):
-    assert cause_of(f"loading\n{words}\nshutting down", 1, served=False) == "out_of_memory"
-    assert cause_of(words, -6, served=True) == "out_of_memory"
+    assert classify_failure(f"loading\n{words}\nshutting down", 1, served=False) == "out_of_memory"
+    assert classify_failure(words, -6, served=True) == "out_of_memory"
 
 
 @pytest.mark.parametrize("words", REFUSED)
 def test_arguments_that_are_refused(words):
-    assert cause_of(f"loading\n{words}\nshutting down", 1, served=False) == "refused"
+    assert classify_failure(f"loading\n{words}\nshutting down", 1, served=False) == "refused"
 
 
 def test_a_server_that_had_served_did_not_refuse_its_arguments():
-    assert cause_of("ValueError: in a request", 1, served=True) == "crash"
+    assert classify_failure("ValueError: in a request", 1, served=True) == "crash"
 
 
 def test_a_parsers_status_is_a_refusal_and_anything_else_a_crash():
-    assert cause_of("", 2, served=False) == "refused"
-    assert cause_of("INFO all is well", -11, served=False) == "crash"
-    assert cause_of("ConnectionError: no route", 1, served=False) == "crash"
+    assert classify_failure("", 2, served=False) == "refused"
+    assert classify_failure("INFO all is well", -11, served=False) == "crash"
+    assert classify_failure("ConnectionError: no route", 1, served=False) == "crash"
 
 
 LOG = """\
@@ -67,7 +67,7 @@ RuntimeError: Engine core initialization failed. See root cause above.
 
 
 def test_the_root_of_it_comes_first_and_tracebacks_are_left_out():
-    assert last_words(LOG).splitlines() == [
+    assert error_excerpt(LOG).splitlines() == [
         "ValueError: the root of it",
         "one",
         "two",
@@ -79,9 +79,9 @@ def test_the_root_of_it_comes_first_and_tracebacks_are_left_out():
 
 def test_boxes_and_silence():
     box = "╭─ Error ─────╮\n│ No such option: --x │\n╰─────────╯\n"
-    assert "No such option: --x" in last_words(box)
-    assert last_words(" \n\n") == "it wrote nothing"
+    assert "No such option: --x" in error_excerpt(box)
+    assert error_excerpt(" \n\n") == "it wrote nothing"
 
 
 def test_long_words_keep_their_end():
-    assert len(last_words("x" * 10_000)) < 3000
+    assert len(error_excerpt("x" * 10_000)) < 3000

@@ -14,10 +14,11 @@ import torch
 import transformers
 from transformers.utils import logging as transformers_logging
 
-from tuner.engines.child_side import Channel, WrongOutputError, limit_memory
 from tuner.engines.transformers_generation import answer, effective_config, set_assistant
 from tuner.engines.transformers_models import LoadedModel, load_model
 from tuner.engines.transformers_watch import PeakMemory, WarningLog
+from tuner.engines.worker_side import Channel, WrongOutputError, limit_memory
+from tuner.measure.in_force import InForce
 from tuner.measure.measurement import Cause
 from tuner.workloads import Request
 
@@ -78,21 +79,30 @@ class Runner:
             self._assistant = self._model({**load, "model": assistant})
             set_assistant(self._assistant, request)
         self._current.model.generation_config = config
-        return {
-            "engine": "transformers",
-            "versions": {
-                "transformers": transformers.__version__,
-                "torch": torch.__version__,
-                "python": sys.version.split()[0],
+        return InForce(
+            engine="transformers",
+            version=transformers.__version__,
+            libraries={"torch": torch.__version__, "python": sys.version.split()[0]},
+            device=self._options["device"],
+            gpus=self._current.gpus(),
+            model_asked=self._current.name,
+            model_loaded=self._current.location,
+            arguments={
+                "dtype": self._current.dtype,
+                "attn_implementation": self._current.attn_implementation,
+                "threads": torch.get_num_threads(),
+                "batch_size": self._batch_size,
             },
-            "device": self._options["device"],
-            "threads": torch.get_num_threads(),
-            "batch_size": self._batch_size,
-            **self._current.facts(),
-            "assistant_model": assistant,
-            "generation_config": config.to_diff_dict(),
-            "warnings": self._warnings.messages,
-        }
+            request={
+                **config.to_diff_dict(),
+                **({"assistant_model": assistant} if assistant else {}),
+            },
+            warnings=tuple(self._warnings.messages),
+            details={
+                "parameters": self._current.model.num_parameters(),
+                "load_s": round(self._current.load_s, 3),
+            },
+        ).to_dict()
 
     def run(
         self, requests: list[dict[str, Any]], seed: int, seconds: float | None
@@ -148,7 +158,7 @@ class Runner:
                 torch.cuda.empty_cache()
 
 
-def cause_of(error: Exception) -> Cause:
+def classify_failure(error: Exception) -> Cause:
     """Which kind of failure an exception of the engine is.
 
     It `refused` where it says that it will not take an argument, and `crash`ed where it broke on
@@ -171,7 +181,9 @@ def main() -> None:
     """Serve the parent at the other end of the socket."""
     channel = Channel(int(sys.argv[1]))
     runner = Runner(channel)
-    channel.serve({"start": runner.start, "apply": runner.apply, "run": runner.run}, cause_of)
+    channel.serve(
+        {"start": runner.start, "apply": runner.apply, "run": runner.run}, classify_failure
+    )
 
 
 if __name__ == "__main__":

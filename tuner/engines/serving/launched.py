@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
-import shlex
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -14,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import psutil
 
-from tuner.engines import words
-from tuner.engines.guarded import GuardedProcess, cannot_be_started
+from tuner.engines import failure_log
 from tuner.engines.serving import machine
-from tuner.engines.serving.dialects import LLAMA_CPP, TRANSFORMERS, command_line, dialect_named
-from tuner.engines.serving.probe import chat_or_completions, version_of
-from tuner.engines.transformers_engine import check_model
-from tuner.errors import UserError
-from tuner.measure.engine import EngineFailure
+from tuner.engines.serving.flavors import server_named
+from tuner.engines.serving.probe import chat_or_completions
+from tuner.engines.supervised import SupervisedProcess, cannot_be_started
+from tuner.measure import EngineFailure, InForce
 from tuner.measure.meters import process_tree
 
 if TYPE_CHECKING:
@@ -40,7 +35,7 @@ _LOOK_S = 0.2
 _PORTS = 3
 
 
-class Launch:
+class LaunchedServer:
     """Starts a server, waits until it is ready, and starts another one when it has to differ.
 
     Args:
@@ -71,7 +66,7 @@ class Launch:
         end_s: float,
         memory_bytes: int | None,
     ) -> None:
-        self.dialect = dialect_named(name)
+        self.flavor = server_named(name)
         self.model = model
         self.url = ""
         self._given = model
@@ -83,11 +78,11 @@ class Launch:
         self._load_s = load_s
         self._end_s = end_s
         self._memory_bytes = memory_bytes
-        self._process: GuardedProcess | None = None
+        self._process: SupervisedProcess | None = None
         self._key: Any = None
-        self._told: dict[str, Any] = {}
-        if self.dialect is TRANSFORMERS and command is None:
-            _check_serving_installed()
+        self._in_force = InForce()
+        if command is None:
+            self.flavor.check_installed()
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -96,38 +91,42 @@ class Launch:
 
     def check(self) -> None:
         """UserError where the program that starts it is not there."""
-        program = (self._command or self.dialect.program)[0]
+        program = (self._command or self.flavor.program)[0]
         if shutil.which(program) is None:
             raise cannot_be_started(program, "no such program")
 
-    def bring_up(self, arguments: Arguments) -> dict[str, Any]:
-        """Start it, unless it runs as it should; tell what it is.
+    def bring_up(self, arguments: Arguments) -> InForce:
+        """Start it, unless it runs as it should; tell what is in force.
 
         Raises:
             EngineFailure: it does not start.
             UserError: there is no such program or model.
         """
         load = dict(arguments.load)
-        key = (load, _fixed_by_first_request(arguments))
+        key = (load, self.flavor.fixed_by_first_request(arguments))
         if self.pids and key == self._key:
-            return dict(self._told)
+            return self._in_force
         self.close()
-        self.model = self._place(str(load.pop("model", self._given)))
-        if self.dialect is TRANSFORMERS and self._explicit_device:
-            load["device"] = self._device
-        if self._trust_remote_code and self.dialect.runs_model_code:
-            load["trust_remote_code"] = True
+        options = dict(load)
+        asked = str(options.pop("model", self._given))
+        self.model = self.flavor.locate_model(asked)
+        if self._explicit_device:
+            options |= self.flavor.device_options(self._device)
+        if self._trust_remote_code and self.flavor.runs_model_code:
+            options["trust_remote_code"] = True
         began = time.monotonic()
-        argv = self._start(load)
+        command_line = self._start(options)
         self._key = key
-        self._told = {
-            "engine": self.dialect.name,
-            "version": self._version(),
-            "command": shlex.join(argv),
-            "load": dict(arguments.load),
-            "load_s": round(time.monotonic() - began, 3),
-        }
-        return dict(self._told)
+        self._in_force = InForce(
+            engine=self.flavor.name,
+            version=self._version(),
+            model_asked=asked,
+            model_loaded=self.model,
+            arguments=load,
+            command_line=tuple(command_line),
+            details={"load_s": round(time.monotonic() - began, 3)},
+        )
+        return self._in_force
 
     def guess_api(self) -> str:
         """`chat` where the server takes conversations for this model."""
@@ -161,9 +160,9 @@ class Launch:
     def _start(self, load: Mapping[str, Any]) -> list[str]:
         for attempt in range(_PORTS):
             port = machine.free_port()
-            argv = command_line(self.dialect, self._command, self.model, port, load)
+            argv = self.flavor.command_line(self._command, self.model, port, load)
             self.url = f"http://127.0.0.1:{port}"
-            self._process = GuardedProcess(
+            self._process = SupervisedProcess(
                 argv,
                 {**_QUIET, **({} if self._online() else _OFFLINE), **self._environment},
                 grace_s=self._end_s,
@@ -173,7 +172,7 @@ class Launch:
                 self._wait_until_ready(self._process)
                 return argv
             except EngineFailure:
-                taken = words.address_in_use(self.log())
+                taken = failure_log.address_in_use(self.log())
                 self.close()
                 if not taken or attempt == _PORTS - 1:
                     raise
@@ -182,7 +181,7 @@ class Launch:
                 raise
         raise AssertionError
 
-    def _wait_until_ready(self, process: GuardedProcess) -> None:
+    def _wait_until_ready(self, process: SupervisedProcess) -> None:
         deadline = time.monotonic() + self._load_s
         with self._client() as client:
             while time.monotonic() < deadline:
@@ -195,23 +194,23 @@ class Launch:
                 if ready and self._listens(process):
                     return
                 time.sleep(_LOOK_S)
-        last = words.last_words(process.log())
+        last = failure_log.error_excerpt(process.log())
         raise EngineFailure("hang", f"not ready within {self._load_s:g} s: {last}")
 
-    def _listens(self, process: GuardedProcess) -> bool:
+    def _listens(self, process: SupervisedProcess) -> bool:
         """Whether it is our server that answered, and not another that was faster on this port."""
         owner = machine.listener(self.url)
         return owner is None or owner in {member.pid for member in process_tree((process.pid,))}
 
-    def _failure(self, process: GuardedProcess, *, served: bool) -> EngineFailure:
+    def _failure(self, process: SupervisedProcess, *, served: bool) -> EngineFailure:
         status, log = process.status(), process.log()
         how = f"killed by signal {-status}" if status and status < 0 else f"status {status}"
-        cause = words.cause_of(log, status, served=served)
+        cause = failure_log.classify_failure(log, status, served=served)
         if process.killed_for_memory:
             cause = "out_of_memory"
-        return EngineFailure(cause, f"the server ended ({how}): {words.last_words(log)}")
+        return EngineFailure(cause, f"the server ended ({how}): {failure_log.error_excerpt(log)}")
 
-    def _illness(self, process: GuardedProcess) -> EngineFailure | None:
+    def _illness(self, process: SupervisedProcess) -> EngineFailure | None:
         """A failure where it runs but says itself that it can serve no more."""
         with self._client() as client:
             try:
@@ -221,14 +220,16 @@ class Launch:
         if health.status_code == 200:
             return None
         log = process.log()
-        told = f"the server is ill ({health.text[:200]}): {words.last_words(log)}"
-        return EngineFailure(words.cause_of(log, None, served=True), told)
+        told = f"the server is ill ({health.text[:200]}): {failure_log.error_excerpt(log)}"
+        return EngineFailure(failure_log.classify_failure(log, None, served=True), told)
 
     def _version(self) -> str | None:
-        if self.dialect is TRANSFORMERS:
-            return None if self._command else importlib.metadata.version("transformers")
+        """As it tells, or else what is installed of the program that was started."""
         with self._client() as client:
-            return version_of(client, self.url, self.dialect)
+            told = self.flavor.running_version(client, self.url)
+        if told is not None or self._command is not None:
+            return told
+        return self.flavor.installation().version
 
     def _client(self) -> httpx2.Client:
         return httpx2.Client(timeout=5.0, trust_env=False, verify=False)
@@ -240,36 +241,3 @@ class Launch:
 
     def _online(self) -> bool:
         return not os.path.exists(self.model)
-
-    def _place(self, name: str) -> str:
-        """Where the model is, in words that the server understands."""
-        if name.startswith("builtin:"):
-            from tuner.models import model_path
-
-            name = str(model_path(name))
-        path = os.path.expanduser(name)
-        if self.dialect is LLAMA_CPP:
-            if os.path.isdir(path) or (path.endswith(".gguf") and not os.path.isfile(path)):
-                raise UserError(f"llama.cpp reads a .gguf file or a name on the hub, not {name}")
-        else:
-            check_model(name)
-        return path if os.path.exists(path) else name
-
-
-def _fixed_by_first_request(arguments: Arguments) -> Any:
-    """What a server takes from its first request and keeps for all others.
-
-    `transformers serve` samples as the first request says while it batches continuously
-    (`CBGenerateManager.init_cb` in transformers/cli/serving/utils.py).
-    """
-    return dict(arguments.request) if arguments.load.get("continuous_batching") else None
-
-
-def _check_serving_installed() -> None:
-    missing = [
-        name for name in ("fastapi", "uvicorn", "openai") if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise UserError(
-            f"`transformers serve` lacks {', '.join(missing)}: install `llm-pareto-tuner[serve]`"
-        )

@@ -6,62 +6,58 @@ import json
 
 import pytest
 
-from tuner.engines.serving.dialects import (
-    LLAMA_CPP,
-    SGLANG,
-    TRANSFORMERS,
-    UNKNOWN,
-    VLLM,
-    body_of,
-    command_line,
-    dialect_named,
-)
+from tuner.engines.serving.flavor import UNKNOWN
+from tuner.engines.serving.flavors import server_named
+from tuner.engines.serving.llama_cpp import LLAMA_CPP
+from tuner.engines.serving.sglang import SGLANG
+from tuner.engines.serving.transformers_serve import TRANSFORMERS_SERVE
+from tuner.engines.serving.vllm import VLLM
 from tuner.errors import UserError
 from tuner.workloads import Request
 
 
-def options(dialect, **load):
-    words = command_line(dialect, ["serve"], "some/model", 8123, load)
+def options(flavor, **load):
+    words = flavor.command_line(["serve"], "some/model", 8123, load)
     return words[words.index("8123") + 1 :]
 
 
 @pytest.mark.parametrize(
-    ("dialect", "head"),
+    ("flavor", "head"),
     [
         (VLLM, ["vllm", "serve", "some/model"]),
         (SGLANG, ["python3", "-m", "sglang.launch_server", "--model-path", "some/model"]),
         (LLAMA_CPP, ["llama-server", "-hf", "some/model"]),
-        (TRANSFORMERS, ["transformers.cli.transformers", "serve", "some/model"]),
+        (TRANSFORMERS_SERVE, ["transformers.cli.transformers", "serve", "some/model"]),
     ],
 )
-def test_it_listens_to_this_machine_alone(dialect, head):
-    words = command_line(dialect, None, "some/model", 8123, {})
+def test_it_listens_to_this_machine_alone(flavor, head):
+    words = flavor.command_line(None, "some/model", 8123, {})
     place = words.index("--host")
     assert words[place - len(head) : place] == head
     assert words[place:] == ["--host", "127.0.0.1", "--port", "8123"]
 
 
 def test_a_file_of_weights_is_told_as_one():
-    words = command_line(LLAMA_CPP, None, "a/b.gguf", 1, {})
+    words = LLAMA_CPP.command_line(None, "a/b.gguf", 1, {})
     assert words[:3] == ["llama-server", "-m", "a/b.gguf"]
 
 
 @pytest.mark.parametrize(
-    ("dialect", "command", "head"),
+    ("flavor", "command", "head"),
     [
         (VLLM, ["/opt/a b/vllm"], ["/opt/a b/vllm", "serve", "m"]),
         (VLLM, ["/opt/a b/vllm", "serve"], ["/opt/a b/vllm", "serve", "m"]),
         (SGLANG, ["python", "-m", "sglang"], ["python", "-m", "sglang", "--model-path", "m"]),
         (LLAMA_CPP, ["taskset", "1", "llama-server"], ["taskset", "1", "llama-server", "-hf", "m"]),
-        (TRANSFORMERS, ["transformers"], ["transformers", "serve", "m"]),
+        (TRANSFORMERS_SERVE, ["transformers"], ["transformers", "serve", "m"]),
     ],
 )
-def test_a_command_of_the_users_own_is_called_as_the_server_would_be(dialect, command, head):
-    assert command_line(dialect, command, "m", 1, {})[: len(head)] == head
+def test_a_command_of_the_users_own_is_called_as_the_server_would_be(flavor, command, head):
+    assert flavor.command_line(command, "m", 1, {})[: len(head)] == head
 
 
 @pytest.mark.parametrize(
-    ("dialect", "load", "words"),
+    ("flavor", "load", "words"),
     [
         (VLLM, {"max_num_seqs": 8}, ["--max-num-seqs", "8"]),
         (VLLM, {"gpu_memory_utilization": 0.9}, ["--gpu-memory-utilization", "0.9"]),
@@ -72,12 +68,12 @@ def test_a_command_of_the_users_own_is_called_as_the_server_would_be(dialect, co
         (SGLANG, {"disable_radix_cache": False}, []),
         (LLAMA_CPP, {"mmap": False, "flash_attn": "on"}, ["--no-mmap", "--flash-attn", "on"]),
         (LLAMA_CPP, {"mlock": False}, []),
-        (TRANSFORMERS, {"continuous_batching": False}, ["--no-continuous-batching"]),
-        (TRANSFORMERS, {"cb_max_batch_tokens": 256}, ["--cb-max-batch-tokens", "256"]),
+        (TRANSFORMERS_SERVE, {"continuous_batching": False}, ["--no-continuous-batching"]),
+        (TRANSFORMERS_SERVE, {"cb_max_batch_tokens": 256}, ["--cb-max-batch-tokens", "256"]),
     ],
 )
-def test_options(dialect, load, words):
-    assert options(dialect, **load) == words
+def test_options(flavor, load, words):
+    assert options(flavor, **load) == words
 
 
 def test_names_with_dots_are_gathered_in_one_option():
@@ -99,12 +95,11 @@ def test_no_word_is_ever_split_or_expanded():
 
 def test_an_unknown_server_is_the_users_mistake():
     with pytest.raises(UserError, match=r"vllm, sglang, llama\.cpp, transformers"):
-        dialect_named("tgi")
+        server_named("tgi")
 
 
-def body(dialect, request=None, arguments=None, *, api="completions", paged=False, own=None):
-    return body_of(
-        dialect,
+def body(flavor, request=None, arguments=None, *, api="completions", paged=False, own=None):
+    return flavor.request_body(
         api,
         "m",
         request or Request("hello"),
@@ -128,7 +123,7 @@ def test_every_request_is_streamed_with_its_usage_and_seed():
     assert (told["model"], told["stream"], told["seed"]) == ("m", True, 3)
     assert told["stream_options"] == {"include_usage": True}
     assert told["temperature"] == 0.5
-    assert "stream_options" not in body(TRANSFORMERS)  # tells it unasked, and warns if asked
+    assert "stream_options" not in body(TRANSFORMERS_SERVE)  # tells it unasked, and warns if asked
 
 
 def test_the_requests_length_overrules_the_configurations_and_the_models():
@@ -144,12 +139,12 @@ EXACT = Request("hello", max_tokens=9, min_tokens=9)
 LOOSE = Request("hello", max_tokens=9, min_tokens=4)
 
 
-@pytest.mark.parametrize("dialect", [VLLM, SGLANG])
-def test_least_lengths_of_servers_with_a_field_for_it(dialect):
-    assert body(dialect, EXACT)["min_tokens"] == 9
-    assert body(dialect, EXACT)["ignore_eos"] is True
-    assert body(dialect, LOOSE)["min_tokens"] == 4
-    assert "ignore_eos" not in body(dialect, LOOSE)
+@pytest.mark.parametrize("flavor", [VLLM, SGLANG])
+def test_least_lengths_of_servers_with_a_field_for_it(flavor):
+    assert body(flavor, EXACT)["min_tokens"] == 9
+    assert body(flavor, EXACT)["ignore_eos"] is True
+    assert body(flavor, LOOSE)["min_tokens"] == 4
+    assert "ignore_eos" not in body(flavor, LOOSE)
 
 
 def test_exact_lengths_of_llama_cpp():
@@ -164,16 +159,16 @@ def test_a_server_of_an_unknown_kind_is_told_nothing_that_it_may_refuse():
 
 def test_generation_settings_of_transformers_keep_the_models_own():
     own = {"eos_token_id": 2, "max_new_tokens": 40, "do_sample": False}
-    told = body(TRANSFORMERS, arguments={"generation_config.top_k": 5}, own=own)
+    told = body(TRANSFORMERS_SERVE, arguments={"generation_config.top_k": 5}, own=own)
     assert json.loads(told["generation_config"]) == {**own, "top_k": 5}
     assert told["max_tokens"] == 40
-    assert "generation_config" not in body(TRANSFORMERS, own=own)
+    assert "generation_config" not in body(TRANSFORMERS_SERVE, own=own)
 
 
 def test_least_lengths_of_transformers():
     own = {"eos_token_id": 2}
-    told = body(TRANSFORMERS, LOOSE, own=own)
+    told = body(TRANSFORMERS_SERVE, LOOSE, own=own)
     assert json.loads(told["generation_config"]) == {"eos_token_id": 2, "min_new_tokens": 4}
-    told = body(TRANSFORMERS, EXACT, own=own, paged=True)
+    told = body(TRANSFORMERS_SERVE, EXACT, own=own, paged=True)
     assert json.loads(told["generation_config"]) == {"eos_token_id": -1}
-    assert "generation_config" not in body(TRANSFORMERS, LOOSE, own=own, paged=True)
+    assert "generation_config" not in body(TRANSFORMERS_SERVE, LOOSE, own=own, paged=True)

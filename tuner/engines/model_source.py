@@ -1,16 +1,17 @@
-"""Which models a study chooses between."""
+"""Where models come from: built-in ones, folders, GGUF files and ids on the hub."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from tuner.engines import check_model
 from tuner.errors import UserError
-from tuner.features import FeatureModel
 from tuner.models import BUILTIN, is_builtin, model_path
-from tuner.space import Value, environment_domains
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def resolve_models(names: Sequence[str], trust_remote_code: bool) -> tuple[str, ...]:
@@ -41,12 +42,37 @@ def resolve_models(names: Sequence[str], trust_remote_code: bool) -> tuple[str, 
     return tuple(dict.fromkeys(resolved))
 
 
-def study_domains(model: FeatureModel, models: Sequence[str]) -> dict[str, Sequence[Value]]:
-    """Domains that this machine and the choice of models give the features of a space."""
-    domains = dict(environment_domains(model))
-    if "model" in model.features:
-        domains["model"] = tuple(models)
-    return domains
+def check_model(name: str) -> None:
+    """Check that a model's name is that of a built-in one, a folder of weights, or a hub id.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if name.startswith("builtin:"):
+        model_path(name)
+        return
+    folder = Path(os.path.expanduser(name))
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise UserError(
+                f"{name} holds no config.json; name a folder written by `save_pretrained`"
+            )
+    elif not is_hub_id(name):
+        raise UserError(
+            f"there is no model folder {name}; give a folder, a hub id such as "
+            "`HuggingFaceTB/SmolLM2-135M`, or `builtin:small`, `builtin:base` or `builtin:large`"
+        )
+
+
+def model_location(name: str) -> str:
+    """The path of a built-in model or a folder, or else the name as it is."""
+    return str(model_path(name)) if name.startswith("builtin:") else os.path.expanduser(name)
+
+
+def model_folder(name: str) -> Path | None:
+    """Where the files of a model are; None for one on the hub, and for a single file."""
+    folder = Path(model_location(name))
+    return folder if folder.is_dir() else None
 
 
 def is_gguf(name: str) -> bool:
@@ -54,10 +80,9 @@ def is_gguf(name: str) -> bool:
     return name.endswith(".gguf")
 
 
-def folder_of(name: str) -> Path | None:
-    """Where the files of a model are; None for one on the hub."""
-    folder = model_path(name) if is_builtin(name) else Path(name).expanduser()
-    return folder if folder.is_dir() else None
+def is_hub_id(name: str) -> bool:
+    """Whether a name is an id on the hub, and no folder here."""
+    return not os.path.isdir(os.path.expanduser(name)) and bool(_HUB_ID.fullmatch(name))
 
 
 @cache

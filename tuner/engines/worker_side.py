@@ -1,4 +1,4 @@
-"""The child's side of `tuner.engines.child`: take requests, answer them, end with the parent."""
+"""The child's side of `tuner.engines.worker`: take requests, answer them, end with the parent."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Channel:
     def serve(
         self,
         operations: Mapping[str, Callable[..., Any]],
-        cause_of: Callable[[Exception], Cause],
+        classify_failure: Callable[[Exception], Cause],
     ) -> None:
         """Answer requests `{"op": name, **arguments}` until the socket closes."""
         for line in self._lines:
@@ -52,7 +52,7 @@ class Channel:
                 reply = {"result": operations[request.pop("op")](**request)}
             except Exception as error:
                 words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                reply = {"cause": cause_of(error), "message": words}
+                reply = {"cause": classify_failure(error), "message": words}
             self._send(reply)
         _end_group()
 

@@ -32,22 +32,22 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Told:
+class CommandOutput:
     """What one run of a command has told.
 
     Attributes:
         quantities: by name.
         energy_source: the meter behind joules; None where it was not told.
-        settings: what is no metric.
+        details: what is no metric.
 
     """
 
     quantities: Mapping[str, Quantity]
     energy_source: EnergySource | None
-    settings: Mapping[str, Any]
+    details: Mapping[str, Any]
 
 
-def read_told(content: Mapping[str, Any]) -> Told:
+def read_command_output(content: Mapping[str, Any]) -> CommandOutput:
     """Read the JSON object of a command.
 
     Raises:
@@ -57,20 +57,20 @@ def read_told(content: Mapping[str, Any]) -> Told:
     if source is not None and source not in get_args(EnergySource):
         known = ", ".join(get_args(EnergySource))
         raise EngineFailure("wrong_output", f"energy_source {source!r} is none of {known}")
-    quantities, settings = {}, {}
+    quantities, details = {}, {}
     for name, value in content.items():
         if name == "energy_source" or value is None:
             continue
         if isinstance(value, bool | str | list):
-            settings[name] = value
+            details[name] = value
         else:
             quantities[name] = _quantity(name, value)
     if not quantities:
         raise EngineFailure("wrong_output", "the command told no metric")
-    return Told(quantities, source, settings)
+    return CommandOutput(quantities, source, details)
 
 
-def combined(told: Sequence[Told]) -> dict[str, Metric]:
+def combined(told: Sequence[CommandOutput]) -> dict[str, Metric]:
     """The metrics that all runs have told; every run is a repeat, or several.
 
     Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from pathlib import Path
 
 from tuner.errors import UserError
 from tuner.measure.metrics import METRICS
@@ -13,8 +12,8 @@ from tuner.study import StudySpec
 
 def objectives_of(spec: StudySpec) -> tuple[Objective, ...]:
     """The objectives, each on a metric that a measurement of this study can have."""
-    objectives = tuple(Objective.parse(text) for text in spec.aims)
-    for objective, text in zip(objectives, spec.aims, strict=True):
+    objectives = tuple(Objective.parse(text) for text in spec.effective_objectives)
+    for objective, text in zip(objectives, spec.effective_objectives, strict=True):
         _require_known(objective.metric, f"--objective {text}", spec)
     return objectives
 
@@ -27,23 +26,9 @@ def levels_of(spec: StudySpec) -> tuple[Level, ...]:
     return levels
 
 
-def open_folder(out: Path, spec: StudySpec, name: str = "spec.json") -> None:
-    """Make the folder of a study, or check that the study in it is the one that is meant."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / name
-        if path.exists():
-            spec.require_same(StudySpec.load(path), out)
-        spec.save(path)
-    except OSError as error:
-        raise UserError(
-            f"--out {out} cannot be used as a folder ({error.strerror}); give another one."
-        ) from error
-
-
 def _require_known(metric: str, where: str, spec: StudySpec) -> None:
     """Refuse a metric that no measurement of this study can have; a command may print any."""
-    if spec.command is not None:
+    if spec.backend.policy.measures_itself:
         return
     if metric not in METRICS:
         close = get_close_matches(metric, METRICS, 3, 0.4) or METRICS

@@ -25,7 +25,7 @@ _POLL_S = 0.05
 
 
 def main() -> None:
-    """`guardian.py FD GRACE_S MEMORY_BYTES PROGRAM...`: run a program until the socket closes."""
+    """`supervisor.py FD GRACE_S MEMORY_BYTES PROGRAM...`: run a program until the socket closes."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     grace_s, memory_bytes, argv = float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuner.engines.model_source import is_gguf
 from tuner.errors import UserError
 from tuner.models.context import context_of
 from tuner.models.counting import token_counter
 from tuner.study import StudySpec
-from tuner.study.models import is_gguf
 from tuner.tasks import Task, builtin_task, read_task
 from tuner.workloads import Count, Work, exact_fill, read_workload
 from tuner.workloads.filling import estimated_count
@@ -20,7 +20,7 @@ UNLIMITED = 1024
 
 
 @dataclass(frozen=True)
-class Asking:
+class RequestSet:
     """The requests of a study.
 
     Attributes:
@@ -39,18 +39,19 @@ class Asking:
         return self.work if isinstance(self.work, Task) else self.graded
 
 
-def longest_request(asking: Asking, model: str) -> int:
+def longest_request(requests: RequestSet, model: str) -> int:
     """Tokens of the longest prompt with its answer, as far as the model takes them.
 
     An answer without a limit of its own counts with `UNLIMITED` tokens.
     """
     count, context = _counter(model), _context(model)
-    requests = [*asking.work.requests, *(asking.graded.requests if asking.graded else ())]
-    longest = max(count(r.prompt) + (r.max_tokens or UNLIMITED) for r in requests)
+    graded = requests.graded.requests if requests.graded else ()
+    everything = [*requests.work.requests, *graded]
+    longest = max(count(r.prompt) + (r.max_tokens or UNLIMITED) for r in everything)
     return longest if context is None else min(longest, context)
 
 
-def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
+def read_requests(spec: StudySpec, models: Sequence[str]) -> RequestSet:
     """Read task and workload of a study; `models` as `resolve_models` gives them.
 
     Prompts are written for the tokenizer of the first model, and no longer than its context.
@@ -66,7 +67,7 @@ def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
     if spec.workload is None:
         if task is None:
             raise UserError("There is nothing to ask; name a task or a workload.")
-        return Asking(task, None)
+        return RequestSet(task, None)
     known = models[0] if models else None
     work = read_workload(
         spec.workload,
@@ -77,7 +78,7 @@ def read_asking(spec: StudySpec, models: Sequence[str]) -> Asking:
         rate=spec.rate,
         context=_context(known) if known else None,
     )
-    return Asking(work, task)
+    return RequestSet(work, task)
 
 
 def _counter(model: str) -> Count:

@@ -1,4 +1,4 @@
-"""A child for `test_child.py` that does as it is told: answers, breaks, hangs or eats memory."""
+"""A child for `test_worker.py` that does as it is told: answers, breaks, hangs or eats memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from tuner.engines.child_side import Channel, limit_memory
+from tuner.engines.worker_side import Channel, limit_memory
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tuner.engines.child import Child
+from tuner.engines.worker import Worker
 from tuner.measure import EngineFailure
 
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def child(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-    child = Child("echo_child", {})
+    child = Worker("echo_worker", {})
     yield child
     child.close()
     assert is_gone(child.pid)
@@ -130,8 +130,8 @@ def test_closing_ends_grandchildren_too(child):
 @pytest.mark.parametrize("busy", [False, True])
 def test_nothing_is_left_when_the_parent_is_killed(busy):
     program = (
-        "from tuner.engines.child import Child; import time\n"
-        "child = Child('echo_child', {})\n"
+        "from tuner.engines.worker import Worker; import time\n"
+        "child = Worker('echo_worker', {})\n"
         "pids = child.pid, child.call({'op': 'spawn'}, limit_s=20, silence_s=20)\n"
         "print(*pids, flush=True)\n"
         f"busy = {busy}\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tuner.engines.child import shorten
+from tuner.engines.worker import shorten
 from tuner.measure.measurement import Cause
 
 _MEMORY = re.compile(
@@ -27,7 +27,7 @@ _ADDRESS = re.compile(r"address already in use|Errno 98|couldn't bind", re.IGNOR
 _LAST_LINES = 5
 
 
-def cause_of(log: str, status: int | None, *, served: bool) -> Cause:
+def classify_failure(log: str, status: int | None, *, served: bool) -> Cause:
     """Why a program ended, from its words.
 
     Args:
@@ -42,7 +42,7 @@ def cause_of(log: str, status: int | None, *, served: bool) -> Cause:
     return "crash"
 
 
-def means_memory(words: str) -> bool:
+def is_out_of_memory(words: str) -> bool:
     """Whether an error's words say that memory has run out."""
     return bool(_MEMORY.search(words))
 
@@ -52,7 +52,7 @@ def address_in_use(log: str) -> bool:
     return bool(_ADDRESS.search(log))
 
 
-def last_words(log: str) -> str:
+def error_excerpt(log: str) -> str:
     """The line that tells the cause best, then the last ones; no tracebacks and progress bars."""
     lines = _spoken(log)
     if not lines:

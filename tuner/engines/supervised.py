@@ -15,15 +15,15 @@ import weakref
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from tuner.engines import guardian
-from tuner.engines.child import oom_kills
+from tuner.engines import supervisor
+from tuner.engines.worker import oom_kills
 from tuner.errors import UserError
 
 _LONGEST_LOG = 200_000
 
 
-class GuardedProcess:
-    """A running program, its log, and the guardian that ends both it and its offspring.
+class SupervisedProcess:
+    """A running program, its log, and the supervisor that ends both it and its offspring.
 
     Args:
         argv: the program and its arguments; no shell sees them.
@@ -50,8 +50,8 @@ class GuardedProcess:
         ours, theirs = socket.socketpair()
         numbers = (str(theirs.fileno()), str(grace_s), str(memory_bytes or 0))
         with theirs:
-            self._guardian = subprocess.Popen(
-                [sys.executable, "-I", "-S", guardian.__file__, *numbers, *argv],
+            self._supervisor = subprocess.Popen(
+                [sys.executable, "-I", "-S", supervisor.__file__, *numbers, *argv],
                 env={**os.environ, **environment},
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -62,11 +62,11 @@ class GuardedProcess:
         self._socket, self._buffer = ours, b""
         self._status: int | None = None
         self._oom_kills = oom_kills()
-        self._finalizer = weakref.finalize(self, _end, self._guardian, ours, self._words, grace_s)
+        self._finalizer = weakref.finalize(self, _end, self._supervisor, ours, self._words, grace_s)
         first = self._reply()
         if "pid" not in first:
             self.close()
-            words = first.get("error", "its guardian did not start")
+            words = first.get("error", "its supervisor did not start")
             raise cannot_be_started(argv[0], words)
         self.pid: int = first["pid"]
         ours.setblocking(False)
@@ -110,7 +110,7 @@ class GuardedProcess:
         self._finalizer()
 
     def _reply(self) -> dict[str, Any]:
-        """The guardian's next words; none where it is gone; BlockingIOError where it is silent."""
+        """The supervisor's next message, empty once it is gone; BlockingIOError without one."""
         while b"\n" not in self._buffer:
             data = self._socket.recv(1024)
             if not data:
@@ -143,5 +143,5 @@ def _end(
         process.kill()
         process.wait()
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)  # only if its guardian was killed
+        os.killpg(process.pid, signal.SIGKILL)  # only if its supervisor was killed
     words.close()

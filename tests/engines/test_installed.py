@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.space import (
-    installed_version,
-    load_model,
-    unknown_arguments,
-    version_warning,
-)
+from tuner.engines.registry import installed_version, known_arguments
+from tuner.space import engine_of, load_model
+from tuner.space import unknown_arguments as unknown_of
+from tuner.space import version_warning as warning_of
 
 HELP = "  -c, --ctx-size N   size of the context\n      --kv-unified, --no-kv-unified\n"
 
@@ -28,6 +26,14 @@ def llama_server(tmp_path, monkeypatch):
     )
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+
+def version_warning(model):
+    return warning_of(model, installed_version(engine_of(model)))
+
+
+def unknown_arguments(model):
+    return unknown_of(model, known_arguments(engine_of(model)))
 
 
 def written_for(model, engine, versions):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tuner.measure import Completion, Engine
+from tuner.measure import Completion, Engine, InForce
 
 if TYPE_CHECKING:
     from tuner.hardware import GpuControl
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from tuner.workloads import Request
 
 
-class ControlledEngine:
+class GpuControlledEngine:
     """Sets the GPUs to what a configuration says before the engine takes the rest of it.
 
     Args:
@@ -25,12 +26,13 @@ class ControlledEngine:
     def __init__(self, engine: Engine, gpus: GpuControl) -> None:
         self._engine = engine
         self._gpus = gpus
-        self._in_force: Mapping[str, float] = {}
+        self._gpu_settings: Mapping[str, float] = {}
 
     @property
-    def settings(self) -> Mapping[str, Any]:
+    def in_force(self) -> InForce:
         """The engine's, and what the GPUs are set to."""
-        return {**self._engine.settings, **self._in_force}
+        in_force = self._engine.in_force
+        return replace(in_force, arguments={**in_force.arguments, **self._gpu_settings})
 
     @property
     def device(self) -> str:
@@ -47,11 +49,11 @@ class ControlledEngine:
         """The engine's."""
         return self._engine.peak_memory_bytes
 
-    def apply(self, arguments: Arguments) -> Mapping[str, Any]:
+    def apply(self, arguments: Arguments) -> InForce:
         """Set the GPUs, then the engine. Raises `EngineFailure`, also for what a GPU refuses."""
-        self._in_force = self._gpus.apply(arguments.hardware)
+        self._gpu_settings = self._gpus.apply(arguments.hardware)
         self._engine.apply(arguments)
-        return self.settings
+        return self.in_force
 
     def run(
         self, requests: Sequence[Request], *, seed: int, seconds: float | None = None

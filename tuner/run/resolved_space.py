@@ -1,0 +1,89 @@
+"""The feature model of a study, and what this machine, the model and the requests make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tuner.engines.model_source import model_folder
+from tuner.engines.registry import installed_version
+from tuner.errors import UserError
+from tuner.run.request_set import RequestSet, longest_request
+from tuner.space import (
+    SearchSpace,
+    Value,
+    checkpoint_pins,
+    engine_of,
+    environment_domains,
+    environment_pins,
+    load_model,
+    parse_pins,
+    request_pins,
+)
+from tuner.study import StudySpec
+
+if TYPE_CHECKING:
+    from tuner.features import FeatureModel
+
+
+@dataclass(frozen=True)
+class ResolvedSpace:
+    """A feature model with the pins and domains of a study.
+
+    Attributes:
+        model: the engine's, together with the GPUs' where these may be changed.
+        domains: values of typed features that this machine and the choice of models give.
+        pins: features that this machine, the checkpoint and the requests fix.
+        gpu_settings: what may be set on the GPUs.
+
+    """
+
+    model: FeatureModel
+    domains: dict[str, Sequence[Value]]
+    pins: dict[str, Value]
+    gpu_settings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spec: StudySpec, models: Sequence[str]) -> ResolvedSpace:
+        """That of a study that chooses between these models; none where the engine has its own."""
+        model = load_model(spec.feature_model)
+        domains = dict(environment_domains(model))
+        if models and "model" in model.features:
+            domains["model"] = tuple(models)
+        pins = environment_pins(model, installed_version(engine_of(model)))
+        if models and (folder := model_folder(models[0])) is not None:
+            pins |= checkpoint_pins(model, folder)
+        resolved = cls(model, domains, pins)
+        return resolved._with_gpus() if spec.gpu_control else resolved
+
+    def with_room_for(self, requests: RequestSet, models: Sequence[str]) -> ResolvedSpace:
+        """With `longest_request` large enough for the requests, where the model has it."""
+        if "longest_request" not in self.model.features or not models:
+            return self
+        tokens = max(longest_request(requests, model) for model in models)
+        return replace(self, pins={**self.pins, **request_pins(self.model, tokens)})
+
+    def search_space(self, spec: StudySpec) -> SearchSpace:
+        """The search space; what the study itself pins comes first."""
+        pins = {**self.pins, **spec.pins}
+        return SearchSpace.from_model(self.model, pins=pins, domains=self.domains)
+
+    def _with_gpus(self) -> ResolvedSpace:
+        from tuner.hardware import SETTINGS, domains, supported
+        from tuner.space import combine
+
+        found = domains(supported())
+        if not found:
+            raise UserError("--allow-gpu-control: the GPUs here offer nothing that can be set.")
+        both = combine([self.model, load_model("nvidia_gpu")])
+        missing = dict.fromkeys(set(SETTINGS) - set(found), False)
+        return ResolvedSpace(
+            both, {**self.domains, **found}, {**self.pins, **missing}, tuple(found)
+        )
+
+
+def parsed_pins(spec: StudySpec, texts: Sequence[str]) -> dict[str, Value]:
+    """Features to fix, from texts `FEATURE=VALUE`. UserError for what the space does not have."""
+    resolved = ResolvedSpace.of(spec, spec.backend.models())
+    return dict(parse_pins(resolved.model, texts, domains=resolved.domains))

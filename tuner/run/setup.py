@@ -1,0 +1,85 @@
+"""From the specification of a study to its space, its requests, its engine and its evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tuner.engines.command import CommandEngine
+from tuner.measure import Engine
+from tuner.run.command_evaluator import CommandEvaluator
+from tuner.run.engine_evaluator import EngineEvaluator
+from tuner.run.evaluator import Evaluator, TrialHistory
+from tuner.run.gpu_controlled_engine import GpuControlledEngine
+from tuner.run.request_set import read_requests
+from tuner.run.resolved_space import ResolvedSpace
+from tuner.search import Level
+from tuner.space import SearchSpace, version_warning
+from tuner.study import Observer, StudySpec
+
+if TYPE_CHECKING:
+    from tuner.features import FeatureModel
+
+
+@dataclass(frozen=True)
+class StudySetup:
+    """What is tuned.
+
+    Attributes:
+        space: the search space.
+        evaluator: makes what measures configurations, for a history of trials, its service levels
+            and an observer.
+        model: the feature model behind the space.
+        notices: sentences that a user should know before the first trial.
+    """
+
+    space: SearchSpace
+    evaluator: Callable[[TrialHistory, Sequence[Level], Observer], Evaluator]
+    model: FeatureModel
+    notices: tuple[str, ...] = ()
+
+
+@contextmanager
+def set_up(spec: StudySpec) -> Iterator[StudySetup]:
+    """Prepare a study; engine and GPUs are released at the end.
+
+    Raises:
+        UserError: for input that cannot be used.
+    """
+    backend = spec.backend
+    models = backend.models()
+    resolved = ResolvedSpace.of(spec, models)
+    requests = None if backend.policy.measures_itself else read_requests(spec, models)
+    if requests is not None:
+        resolved = resolved.with_room_for(requests, models)
+    space = resolved.search_space(spec)
+    installation = backend.installation()
+    warning = version_warning(resolved.model, installation.version) if installation else None
+    with ExitStack() as stack:
+        engine = backend.open(space)
+        stack.callback(engine.close)
+
+        def evaluator(
+            history: TrialHistory, levels: Sequence[Level], observe: Observer
+        ) -> Evaluator:
+            if isinstance(engine, CommandEngine):
+                return CommandEvaluator(engine, history, observe)
+            assert requests is not None
+            return EngineEvaluator(driven, requests, history, spec, levels, observe)
+
+        if not isinstance(engine, CommandEngine):
+            driven: Engine = engine
+            if resolved.gpu_settings:
+                driven = stack.enter_context(_controlled(engine, resolved.gpu_settings))
+        yield StudySetup(space, evaluator, resolved.model, (warning,) if warning else ())
+
+
+@contextmanager
+def _controlled(engine: Engine, settings: Sequence[str]) -> Iterator[GpuControlledEngine]:
+    """The engine with control over its GPUs, which are set back at the end."""
+    from tuner.hardware import GpuControl
+
+    with GpuControl(settings) as gpus:
+        yield GpuControlledEngine(engine, gpus)
