@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tuner.advice.choice import Chooser
 from tuner.advice.effects import effects
 from tuner.advice.export import Export, write_result
-from tuner.advice.recommend import MAX_CANDIDATES, observed_points, recommend
+from tuner.advice.recommend import recommend
 from tuner.advice.result import Result
 from tuner.measure import Measurement
-from tuner.run.evaluator import Evaluator
 from tuner.run.notes import estimated_energy, in_disguise
 from tuner.run.objectives import levels_of, objectives_of
 from tuner.run.setup import StudySetup, set_up
-from tuner.search import Level, Objective
-from tuner.space import Configuration, version_warning
+from tuner.run.verification import Verification
+from tuner.search import Level
+from tuner.space import version_warning
 from tuner.study import Noticed, Observer, Started, StudySpec
 from tuner.study.loop import search
 from tuner.study.session import Limits, Session
 from tuner.study.storage import locked, open_folder
-
-LEAST_ROUNDS = 2
-"""Fewer give no interval. The first batch has them even where that overruns the time limit."""
-
-FIRST_BATCH = 0.75
-"""Share of the time left that a batch of verifications may take: another one may follow."""
-
-VERIFYING = 0.4
-"""Share of a time limit that is kept for verification at most."""
 
 
 def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
@@ -62,70 +51,30 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
         observe(Started(len(session.told), setup.space.size))
         for notice in setup.notices:
             observe(Noticed(notice))
-        reserve = partial(_reserve, spec, objectives, levels, evaluator)
-        reason = search(session, evaluator.measure, observe, reserve)
-        result = _conclude(spec, session, levels, evaluator, reason)
+        verification = Verification(spec, session, evaluator, levels)
+        reason = search(session, evaluator.measure, observe, verification.reserve)
+        result = _conclude(spec, session, levels, verification, reason)
         result = replace(result, notes=(*_releases(setup, result), *result.notes))
     if out is not None:
         _write(result, out, spec.backend.export)
     return result
 
 
-def _reserve(
-    spec: StudySpec,
-    objectives: Sequence[Objective],
-    levels: Sequence[Level],
-    evaluator: Evaluator,
-    session: Session,
-) -> float:
-    """Seconds that verifying the present candidates would take."""
-    default_configuration = session.space.default
-    points = observed_points(session.complete, objectives, default_configuration, levels)
-    default = next((p for p in points if p.configuration == default_configuration), None)
-    if default is None:
-        return 0.0
-    chooser = Chooser(tuple(objectives), default.values, spec.accuracy_tolerance)
-    wanted = {default.configuration, *chooser.candidates(points, MAX_CANDIDATES)}
-    # A second batch (a runner-up that the verification puts ahead) costs about half again.
-    needed = 1.5 * evaluator.seconds_of_rounds(list(wanted), spec.verify_rounds)
-    return min(needed, VERIFYING * spec.max_seconds) if spec.max_seconds else needed
-
-
-def _rounds(
-    spec: StudySpec, session: Session, evaluator: Evaluator, configurations: Sequence[Configuration]
-) -> int:
-    """How many rounds of these configurations the time limit has room for."""
-    if spec.max_seconds is None:
-        return spec.verify_rounds
-    left = FIRST_BATCH * (spec.max_seconds - session.elapsed)
-    fitting = range(spec.verify_rounds, 0, -1)
-    return next((n for n in fitting if evaluator.seconds_of_rounds(configurations, n) <= left), 0)
-
-
 def _conclude(
     spec: StudySpec,
     session: Session,
     levels: Sequence[Level],
-    evaluator: Evaluator,
+    verification: Verification,
     reason: str,
 ) -> Result:
     """Verify the candidates beside the default and put the result together."""
-    batches = 0
-
-    def verify(configurations: Sequence[Configuration]) -> Mapping[Configuration, Measurement]:
-        nonlocal batches
-        rounds = _rounds(spec, session, evaluator, configurations)
-        rounds = rounds if batches else max(rounds, LEAST_ROUNDS)
-        batches += 1
-        return evaluator.measure_again(configurations, rounds) if rounds >= LEAST_ROUNDS else {}
-
     advice = recommend(
         session.records,
         session.objectives,
         session.space.default,
         spec.accuracy_tolerance,
         session.space.arguments,
-        verify,
+        verification.measure,
         levels,
     )
     return Result(
@@ -137,7 +86,7 @@ def _conclude(
         stopped_by=reason,
         objectives=spec.effective_objectives,
         accuracy_tolerance=spec.accuracy_tolerance,
-        seconds=session.elapsed,
+        seconds=session.budget.elapsed_s,
         notes=tuple(_notes(session, advice.default)),
         levels=tuple(level.text for level in levels),
         unmet=advice.unmet,

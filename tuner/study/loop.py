@@ -17,20 +17,20 @@ def search(
     session: Session,
     measure: Measure,
     observe: Observer,
-    reserve: Callable[[Session], float] = lambda session: 0.0,
+    reserve: Callable[[], None] = lambda: None,
 ) -> str:
     """Run the study until it ends; returns the reason in one line.
 
-    `reserve` says how many seconds of the time limit the verification afterwards will need,
-    judged by the trials so far.
+    `reserve` is called before the first and after each trial, to keep time in the session's budget
+    for the verification that follows.
     """
-    session.reserve = reserve(session)
+    reserve()
     status = session.status()
     while (reason := session.stopped_by(status)) is None:
         ask = session.ask()
         observe(TrialStarted(ask.number, ask.configuration))
         record = session.tell(ask, measure(ask.configuration, ask.number))
-        session.reserve = reserve(session)
+        reserve()
         status = session.status()
         observe(TrialFinished(record, session.snapshot(status)))
     observe(SearchEnded(reason))

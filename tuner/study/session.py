@@ -15,6 +15,7 @@ from tuner.measure import Failure, Measurement
 from tuner.search import Level, Objective, ParetoSampler, hypervolume_share, non_dominated
 from tuner.space import Configuration, Space
 from tuner.study import storage
+from tuner.study.budget import TimeBudget
 from tuner.study.events import Snapshot
 from tuner.study.records import Record
 
@@ -77,9 +78,8 @@ class Session:
         )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)
-        self.reserve = 0.0
-        self._spent_before = sum(r.measurement.seconds for r in self.told if r.measurement)
-        self._opened = time.monotonic()
+        spent_s = sum(r.measurement.seconds for r in self.told if r.measurement)
+        self.budget = TimeBudget(self.limits.max_seconds, spent_s=spent_s)
 
     @property
     def outputs(self) -> tuple[Objective, ...]:
@@ -99,14 +99,7 @@ class Session:
     @property
     def elapsed(self) -> float:
         """Seconds spent, earlier sessions of the study included."""
-        return self._spent_before + time.monotonic() - self._opened
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Seconds until the time limit, less what is reserved for verification."""
-        if self.limits.max_seconds is None:
-            return None
-        return self.limits.max_seconds - self.reserve - self.elapsed
+        return self.budget.elapsed_s
 
     def ask(self) -> Ask:
         """Propose the next configuration."""
@@ -134,7 +127,7 @@ class Session:
         limit = self.limits.max_trials
         if limit is not None and len(self.told) >= limit:
             return f"limit of {limit} trials reached"
-        left = self.seconds_left
+        left = self.budget.search_left_s
         if left is not None and left <= 0:
             return f"time limit of {_duration(self.limits.max_seconds or 0.0)} reached"
         status = status or self.status()
@@ -158,8 +151,8 @@ class Session:
         ends = [status.progress]
         if self.limits.max_trials:
             ends.append(len(self.told) / self.limits.max_trials)
-        if self.limits.max_seconds:
-            ends.append(self.elapsed / max(self.limits.max_seconds - self.reserve, 1e-9))
+        if (limit_s := self.budget.search_limit_s) is not None:
+            ends.append(self.elapsed / max(limit_s, 1e-9))
         return Snapshot(
             finished=len(self.told),
             failed=sum(r.state == "failed" for r in self.records),
@@ -170,7 +163,7 @@ class Session:
             threshold=status.threshold,
             progress=min(1.0, max(ends)),
             elapsed=self.elapsed,
-            seconds_left=self.seconds_left,
+            seconds_left=self.budget.search_left_s,
         )
 
 
