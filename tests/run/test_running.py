@@ -138,7 +138,7 @@ features
 PROGRAM = """
 import json, sys
 batch, beams, broken = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-if batch == 16 and beams == 4:
+if batch >= 4 and beams == 4:
     print(json.dumps({"error": "out_of_memory", "message": "no room"})); sys.exit(1)
 print(json.dumps({"joules_per_request": beams * (1 + 4 / batch), "accuracy": 0.5 + 0.1 * beams,
                   "p99_ttft_ms": 10.0 * batch * beams}))
@@ -192,7 +192,12 @@ def test_where_a_level_cannot_be_kept_the_result_says_which_and_how_close(toy):
 def test_failures_of_the_command_are_observations(toy):
     result = toy(max_trials=25)
     failed = [r for r in result.trials if r.state == "failed"]
-    assert {r.measurement.failure.cause for r in failed} <= {"out_of_memory"}
+    assert failed
+    assert all(r.configuration["batch"] >= 4 and r.configuration["beams"] == 4 for r in failed)
+    assert {r.measurement.failure.cause for r in failed} == {"out_of_memory"}
+    assert {r.measurement.failure.message for r in failed} == {"no room"}
+    assert failed[0].number < result.trials[-1].number  # the study went on
+    assert result.recommended
 
 
 @pytest.mark.parametrize(
