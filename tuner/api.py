@@ -13,7 +13,7 @@ from tuner.advice.result import Recommendation, Result
 from tuner.errors import UserError
 from tuner.measure import Cause, Failure, Measurement, Metric
 from tuner.run import run_study
-from tuner.search import Objective, parse_levels
+from tuner.search import AcquisitionFactory, Objective, parse_levels
 from tuner.space import (
     Arguments,
     Configuration,
@@ -118,7 +118,8 @@ class Tuner:
         max_seconds: float | None = None,
         accuracy_tolerance: float = 0.02,
         levels: Sequence[str] = (),
-        paced: bool = False,
+        cost_aware: bool = False,
+        acquisition: str | AcquisitionFactory | None = None,
     ) -> None:
         """Open or go on with a study.
 
@@ -135,8 +136,10 @@ class Tuner:
             max_seconds: at most so long.
             accuracy_tolerance: what a recommendation may lose of the default's accuracy.
             levels: service levels, such as `p99_ttft_ms<500`; their metrics are told too.
-            paced: ask for progress in a given time instead of by measurement, from the time
+            cost_aware: ask for progress in a given time instead of by measurement, from the time
                 between `ask` and `tell`.
+            acquisition: the acquisition function: a name (`ehvi`, `qlognehvi`, `qlognparego`), or
+                what makes one of your own from a BoTorch model and a dataset; None takes `ehvi`.
         """
         self.space = _space(space, pins or {}, domains or {})
         self.objectives = tuple(Objective.parse(text) for text in objectives)
@@ -150,7 +153,8 @@ class Tuner:
             seed=seed,
             limits=Limits(max_trials, max_seconds),
             levels=self.levels,
-            paced=paced,
+            cost_aware=cost_aware,
+            acquisition=acquisition,
         )
         self._asked: dict[int, float] = {}
 

@@ -12,7 +12,7 @@ from tuner.features import read_uvl
 from tuner.search import Observation, ParetoSampler
 from tuner.space import SearchSpace, TableSpace
 from tuner.surrogates import Objective
-from tuner.surrogates.level import parse_levels
+from tuner.surrogates.service_level import parse_levels
 
 OBJECTIVES = (Objective("energy_j", "min", kind="energy"), Objective("accuracy", "max"))
 ROWS = list(itertools.product(("s", "m", "l"), (1, 2, 4, 8, 16, 32), (1, 2, 3, 4, 5, 6)))
@@ -98,8 +98,8 @@ features
 def test_progress_in_a_given_time_restarts_the_engine_less_often():
     space = restarting_space()
 
-    def spend(paced):
-        sampler, seen = ParetoSampler(space, OBJECTIVES, seed=0, paced=paced), []
+    def spend(cost_aware):
+        sampler, seen = ParetoSampler(space, OBJECTIVES, seed=0, cost_aware=cost_aware), []
         before, restarts = None, 0
         for _ in range(30):
             (code,) = sampler.propose(seen)
@@ -112,8 +112,8 @@ def test_progress_in_a_given_time_restarts_the_engine_less_often():
             restarts, before = restarts + (anew and len(seen) > len(sampler._design)), c
         return restarts
 
-    paced, unpaced = spend(True), spend(False)
-    assert paced <= 0.7 * unpaced
+    cost_aware, cost_unaware = spend(True), spend(False)
+    assert cost_aware <= 0.7 * cost_unaware
 
 
 def test_times_without_a_known_one_change_nothing(space):
@@ -122,5 +122,7 @@ def test_times_without_a_known_one_change_nothing(space):
     seen = [
         Observation(code, truth(c)[:2]) for code, c in zip(codes, space.decode(codes), strict=True)
     ]
-    paced, plain = (ParetoSampler(space, OBJECTIVES, paced=p).propose(seen) for p in (True, False))
-    assert (paced == plain).all()
+    cost_aware, plain = (
+        ParetoSampler(space, OBJECTIVES, cost_aware=p).propose(seen) for p in (True, False)
+    )
+    assert (cost_aware == plain).all()

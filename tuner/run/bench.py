@@ -21,7 +21,7 @@ from tuner.measure import Protocol as Rules
 from tuner.run.asking import Asking
 from tuner.run.drift import Drift
 from tuner.run.grading import graded
-from tuner.search import Level, Objective, goodput_bounds
+from tuner.search import Objective, ServiceLevel, goodput_bounds
 from tuner.space import Configuration, Space
 from tuner.study import Observer, Phase, StudySpec
 from tuner.study.records import Record
@@ -95,7 +95,7 @@ class EngineBench:
         asking: Asking,
         trials: Trials,
         spec: StudySpec,
-        levels: Sequence[Level],
+        levels: Sequence[ServiceLevel],
         observe: Observer,
     ) -> None:
         self._engine = engine

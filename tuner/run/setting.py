@@ -14,7 +14,7 @@ from tuner.measure import Engine
 from tuner.run.asking import Asking, longest_request, read_asking
 from tuner.run.bench import Bench, CommandBench, EngineBench, Trials
 from tuner.run.controlled import ControlledEngine
-from tuner.search import Level
+from tuner.search import ServiceLevel
 from tuner.space import (
     SearchSpace,
     Value,
@@ -39,7 +39,7 @@ class Setting:
     """What is tuned: the space, how a bench is made, and what to know of it."""
 
     space: SearchSpace
-    bench: Callable[[Trials, Sequence[Level], Observer], Bench]
+    bench: Callable[[Trials, Sequence[ServiceLevel], Observer], Bench]
     notices: tuple[str, ...] = ()
     model: FeatureModel | None = None
 

@@ -20,7 +20,7 @@ from tuner.run.aims import levels_of, objectives_of, open_folder
 from tuner.run.bench import Bench
 from tuner.run.notes import estimated_energy, in_disguise
 from tuner.run.setting import Setting, setting_of
-from tuner.search import Level, Objective
+from tuner.search import Objective, ServiceLevel
 from tuner.space import Configuration, version_warning
 from tuner.study import Noticed, Observer, Started, StudySpec
 from tuner.study.loop import search
@@ -56,7 +56,8 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
             seed=spec.seed,
             limits=Limits(spec.max_trials, spec.max_seconds),
             levels=levels,
-            paced=spec.max_seconds is not None and spec.launch is not None,
+            cost_aware=spec.max_seconds is not None and spec.launch is not None,
+            acquisition=spec.acquisition,
         )
         bench = setting.bench(session, levels, observe)
         observe(Started(len(session.told), setting.space.size))
@@ -74,7 +75,7 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
 def _reserve(
     spec: StudySpec,
     objectives: Sequence[Objective],
-    levels: Sequence[Level],
+    levels: Sequence[ServiceLevel],
     bench: Bench,
     session: Session,
 ) -> float:
@@ -105,7 +106,7 @@ def _rounds(
 def _conclude(
     spec: StudySpec,
     session: Session,
-    levels: Sequence[Level],
+    levels: Sequence[ServiceLevel],
     bench: Bench,
     reason: str,
 ) -> Result:
