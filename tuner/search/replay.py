@@ -36,7 +36,7 @@ class Replay:
     Attributes:
         sampler: name of the optimiser.
         seed: its seed.
-        rows: places in `table.space.rows_` of the measured rows, in order.
+        rows: indices in `table.space.rows_` of the measured rows, in order.
         log: hypervolume after each measurement, as a share of the table's, objectives that span
             more than a factor of `LOG_SPAN` on the log scale.
         linear: the same with all objectives as they are.
@@ -74,9 +74,9 @@ class Replay:
                 table.space.decode(table.space.rows_[list(self.rows)]), values.tolist(), strict=True
             )
         ]
-        return self.told(measured, non_dominated(values, objectives), len(table.space))
+        return self.summary(measured, non_dominated(values, objectives), len(table.space))
 
-    def told(
+    def summary(
         self, measured: Sequence[dict[str, Any]], on_front: Iterable[bool], size: int
     ) -> dict[str, Any]:
         """The run as plain types; `measured` says what each measurement was."""
@@ -215,7 +215,7 @@ class Random:
 class OptunaBaseline:
     """A sampler of Optuna that knows no constraints: each answer becomes the nearest row.
 
-    If that row was measured before, the optimiser is told so at no charge and asked again.
+    If that row was measured before, the optimiser gets its values at no charge and is asked again.
     """
 
     def __init__(

@@ -28,8 +28,8 @@ LEVELS = "tuner:levels"
 SEM = "tuner:sem"
 SECONDS = "tuner:seconds"
 CAUSE = "tuner:cause"
-LOST_TWICE = "crash"
-"""What a configuration is taken for whose trial was lost twice without a stated cause."""
+INTERRUPTED_TWICE = "crash"
+"""What a configuration is taken for whose trial was interrupted twice without a stated cause."""
 CACHE_SIZE = 8
 """Fits and rankings kept: enough for the stopping rule and the asks after it to share them."""
 
@@ -250,7 +250,9 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             if cause is None and code.tobytes() not in lost:
                 lost.add(code.tobytes())
                 continue
-            seen.append(Observation(code, cause=cause or LOST_TWICE, seconds=_seconds(trial)))
+            seen.append(
+                Observation(code, cause=cause or INTERRUPTED_TWICE, seconds=_seconds(trial))
+            )
         return seen
 
     def _code(self, trial: FrozenTrial) -> Codes | None:

@@ -1,10 +1,10 @@
 """The fast fitter of a `ConfigurationGP`: hyperparameters at the maximum of their posterior.
 
 It maximises what `gpytorch.mlls.ExactMarginalLogLikelihood` is on the model (up to a factor and a
-constant), from the same start and within the same bounds as `botorch.fit.fit_gpytorch_mll`. The
-gradient is written out instead of differentiated, and kernels of single parameters are
-differentiated between values instead of between rows: that is several times faster
-(`benchmarks/fitting.py`).
+constant), from the same start and within the same bounds as `botorch.fit.fit_gpytorch_mll`, which
+has none for the noise. The gradient is written out instead of differentiated, and kernels of single
+parameters are differentiated between values instead of between rows (`benchmarks/fitting.py` says
+what that buys).
 
 Notation: n rows, d parameters, V values of all parameters together.
 """
