@@ -66,9 +66,9 @@ def _run(arguments: argparse.Namespace, runs: dict[tuple[str, int], dict]) -> No
         for seed in range(arguments.seeds):
             if (name, seed) in runs:
                 continue
-            told = replay(table, objectives, max_trials=BUDGET, seed=seed, run_on=True)
-            log = [round(share, 5) for share in told.log]
-            run = {"problem": name, "seed": seed, "log": log, "stopped_at": told.stopped_at}
+            replayed = replay(table, objectives, max_trials=BUDGET, seed=seed, run_on=True)
+            log = [round(share, 5) for share in replayed.log]
+            run = {"problem": name, "seed": seed, "log": log, "stopped_at": replayed.stopped_at}
             runs[name, seed] = run
             with arguments.out.open("a") as file:
                 file.write(json.dumps(run) + "\n")

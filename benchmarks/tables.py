@@ -17,5 +17,6 @@ def entries(folder: Path) -> list[dict]:
 def objectives_of(entry: dict) -> list[Objective]:
     """What was measured in a table, in the order of its columns."""
     return [
-        Objective.parse(f"{name}:{told['direction']}") for name, told in entry["objectives"].items()
+        Objective.parse(f"{name}:{stated['direction']}")
+        for name, stated in entry["objectives"].items()
     ]

@@ -20,7 +20,7 @@ from suggestion_time import OBJECTIVES, Landscape
 
 from tuner.features import Rules, Solver
 from tuner.search import ParetoSampler
-from tuner.search._outlook import Outlook
+from tuner.search.ranking import CandidateRanking
 from tuner.space import SearchSpace, load_space
 
 
@@ -54,7 +54,7 @@ def study(space: SearchSpace, judge: Judge, seed: int, length: int, batch: int) 
         codes = sampler.propose(seen, n=min(batch, length - len(proposed)))
         proposed.extend(codes)
         seen += landscape.measure(codes)
-    last: Outlook = sampler._outlooks[next(reversed(sampler._outlooks))]
+    last: CandidateRanking = sampler._rankings[next(reversed(sampler._rankings))]
     wrong = judge.invalid(np.stack(proposed), solve=True) + judge.invalid(last.codes, solve=False)
     return len(proposed), wrong, len(last.codes)
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tuner.advice.export import Exporter
 from tuner.advice.recommend import recommend
 from tuner.advice.result import Recommendation, Result
 from tuner.engines.registry import installed_version
 from tuner.errors import UserError
 from tuner.measure import Cause, Failure, Measurement, Metric
 from tuner.run import run_study
-from tuner.search import Objective, parse_levels
+from tuner.search import AcquisitionFactory, Objective, parse_levels
 from tuner.space import (
     Arguments,
     Configuration,
@@ -41,6 +42,8 @@ def tune(
     seed: int = 0,
     max_trials: int | None = None,
     max_seconds: float | None = None,
+    acquisition: str | AcquisitionFactory | None = None,
+    exporters: Sequence[Exporter] = (),
     observe: Observer = lambda event: None,
     **options: Any,
 ) -> Result:
@@ -59,6 +62,10 @@ def tune(
         seed: of every random choice.
         max_trials: at most so many configurations.
         max_seconds: at most so long, verification included.
+        acquisition: the acquisition function: a name (`ehvi`, `qlognehvi`, `qlognparego`), or
+            what makes one of your own from a BoTorch model and a dataset; None takes `ehvi`.
+        exporters: write further files for each recommendation into `out`, beside those that the
+            engine reads.
         observe: called with every event of the study (`tuner.study`).
         options: further fields of `StudySpec`, for instance `workload`, `launch` or
             `accuracy_tolerance`.
@@ -75,9 +82,16 @@ def tune(
         seed=seed,
         max_trials=max_trials,
         max_seconds=max_seconds,
+        acquisition=acquisition if isinstance(acquisition, str) else None,
         **options,
     )
-    return run_study(spec, Path(out) if out is not None else None, observe)
+    return run_study(
+        spec,
+        Path(out) if out is not None else None,
+        observe,
+        acquisition=None if isinstance(acquisition, str) else acquisition,
+        exporters=exporters,
+    )
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,8 @@ class Tuner:
         max_seconds: float | None = None,
         accuracy_tolerance: float = 0.02,
         levels: Sequence[str] = (),
-        paced: bool = False,
+        cost_aware: bool = False,
+        acquisition: str | AcquisitionFactory | None = None,
     ) -> None:
         """Open or go on with a study.
 
@@ -137,8 +152,10 @@ class Tuner:
             max_seconds: at most so long.
             accuracy_tolerance: what a recommendation may lose of the default's accuracy.
             levels: service levels, such as `p99_ttft_ms<500`; their metrics are told too.
-            paced: ask for progress in a given time instead of by measurement, from the time
+            cost_aware: ask for progress in a given time instead of by measurement, from the time
                 between `ask` and `tell`.
+            acquisition: the acquisition function: a name (`ehvi`, `qlognehvi`, `qlognparego`), or
+                what makes one of your own from a BoTorch model and a dataset; None takes `ehvi`.
         """
         self.space = _space(space, pins or {}, domains or {})
         self.objectives = tuple(Objective.parse(text) for text in objectives)
@@ -152,7 +169,8 @@ class Tuner:
             seed=seed,
             limits=Limits(max_trials, max_seconds),
             levels=self.levels,
-            paced=paced,
+            cost_aware=cost_aware,
+            acquisition=acquisition,
         )
         self._asked: dict[int, float] = {}
 

@@ -59,7 +59,7 @@ class BackendContract:
         recommendation = Recommendation(
             ("cheapest",), space.default, arguments, measured, (), verified=True
         )
-        write_recommendation(recommendation, folder, backend.export)
+        write_recommendation(recommendation, folder, [backend.export])
         return arguments
 
     def test_a_configuration_by_its_alias_is_valid(self, engine, space):

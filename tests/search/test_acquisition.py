@@ -11,8 +11,10 @@ from botorch.posteriors import GPyTorchPosterior
 from botorch.utils.multi_objective.box_decompositions import NondominatedPartitioning
 from gpytorch.distributions import MultitaskMultivariateNormal
 
-from tuner.search._acquisition import ehvi, gains
-from tuner.search.pareto import free_boxes, hypervolume
+from tuner.search.acquisition import ExactEHVI, ehvi
+from tuner.search.expected_front import ExpectedFront
+from tuner.search.pareto import free_boxes, hypervolume, minimal
+from tuner.search.remaining_gain import set_gains
 
 
 def problem(m, n=12, candidates=6):
@@ -60,17 +62,21 @@ class Normal(DeterministicModel):
 @pytest.mark.parametrize("m", [2, 3, 4])
 def test_it_agrees_with_botorch(m):
     front, reference, mean, sd = problem(m)
+    model = Normal(-mean, sd)
+    ours = ExactEHVI(model, ExpectedFront(front, minimal(front), reference))
     theirs = ExpectedHypervolumeImprovement(
-        Normal(-mean, sd),
+        model,
         (-reference).tolist(),
         NondominatedPartitioning(torch.tensor(-reference), torch.tensor(-front)),
     )
     rows = torch.arange(len(mean), dtype=torch.float64)[:, None, None]
-    torch.testing.assert_close(ehvi(mean, sd, free_boxes(front, reference)), theirs(rows))
+    torch.testing.assert_close(ours(rows), theirs(rows))
 
 
 def test_sets_gain_at_least_what_their_best_member_gains():
     front, reference, mean, _ = problem(3)
-    alone = max(gains(mean[k][None, None].numpy(), front, reference)[0] for k in range(len(mean)))
-    together = gains(mean[None].numpy(), front, reference)[0]
+    alone = max(
+        set_gains(mean[k][None, None].numpy(), front, reference)[0] for k in range(len(mean))
+    )
+    together = set_gains(mean[None].numpy(), front, reference)[0]
     assert together >= alone - 1e-12

@@ -11,11 +11,12 @@ import torch
 
 from tuner.features import Rules, Solver
 from tuner.search import Observation, ParetoSampler, initial_design
-from tuner.search._fitted import Fitted
-from tuner.search._history import History
+from tuner.search.dataset import Dataset
+from tuner.search.fitted_models import FittedModels
 from tuner.space import load_space
 from tuner.surrogates import Objective
-from tuner.surrogates._distance import DistanceTables
+from tuner.surrogates.distances import DistanceTables
+from tuner.surrogates.surrogate import as_inputs
 
 OBJECTIVES = (Objective("energy_j", "min"), Objective("latency_s", "min"), Objective("acc", "max"))
 LARGE = ("vllm", "sglang", "llama_cpp")
@@ -74,7 +75,7 @@ def test_everything_proposed_is_valid(large):
         seen = measured(large, n, seed=n, failing=failing)
         sampler = ParetoSampler(large, OBJECTIVES, seed=n)
         codes.append(sampler.propose(seen, n=3))
-        codes.append(sampler._outlook(sampler._history(seen)).codes[::10])  # what it chose from
+        codes.append(sampler._ranking(sampler._dataset(seen)).codes[::10])  # what it chose from
     assert len(invalid(large, np.concatenate(codes))) == 0
 
 
@@ -90,14 +91,15 @@ def test_running_trials_change_no_fit(vllm):
     seen = measured(vllm, 30, failing=0.2)
     running = vllm.sample(16, np.random.default_rng(1))
     alone, beside = (
-        Fitted.of(vllm, OBJECTIVES, History.of(vllm, OBJECTIVES, seen, pending))
+        FittedModels.of(vllm, OBJECTIVES, Dataset.of(vllm, OBJECTIVES, seen, pending))
         for pending in (None, running)
     )
-    processes = [(*f.surrogate.processes, *f.works.processes) for f in (alone, beside)]
-    assert len(processes[0]) == 4
-    for one, other in zip(*processes, strict=True):
-        assert one.hyper.equal(other.hyper)
-        assert one.chol.equal(other.chol)
+    models = [(*f.surrogate.models, *f.feasibility.models) for f in (alone, beside)]
+    assert len(models[0]) == 4
+    X = as_inputs(running)
+    for one, other in zip(*models, strict=True):
+        assert one.log_hyperparameters.equal(other.log_hyperparameters)
+        assert one.posterior(X).mean.equal(other.posterior(X).mean)
 
 
 def test_what_was_judged_before_changes_no_proposal(vllm):

@@ -89,13 +89,13 @@ FEATURES = ("--features", "model,batch,beams")
 def test_the_command_prints_one_json_object(path):
     result = invoke(replay_command, path, *GIVEN, *FEATURES, "--max-trials", 12, "--json")
     assert result.exit_code == 0
-    told = json.loads(result.stdout)
-    assert len(told["measured"]) == len(told["hypervolume"]["log"]) == 12
-    assert set(told["measurements_to"]["log"]) == {"90%", "95%", "99%"}
-    assert all(entry in told["measured"] for entry in told["front"])
-    assert (told["stop"]["stopped"], told["stop"]["at"]) == (False, None)
-    assert told["stop"]["reason"].startswith("what is left may add")
-    assert set(told["measured"][0]["configuration"]) == {"model", "batch", "beams"}
+    output = json.loads(result.stdout)
+    assert len(output["measured"]) == len(output["hypervolume"]["log"]) == 12
+    assert set(output["measurements_to"]["log"]) == {"90%", "95%", "99%"}
+    assert all(entry in output["measured"] for entry in output["front"])
+    assert (output["stop"]["stopped"], output["stop"]["at"]) == (False, None)
+    assert output["stop"]["reason"].startswith("what is left may add")
+    assert set(output["measured"][0]["configuration"]) == {"model", "batch", "beams"}
 
 
 def test_a_budget_that_ends_it_is_told_with_what_the_rule_said(path):
@@ -114,10 +114,10 @@ def test_the_comparison_has_a_table_a_plot_and_json(path, tmp_path):
     assert "pareto" in result.stdout
     assert "random" in result.stdout
     assert plot.read_bytes().startswith(b"\x89PNG")
-    told = json.loads(invoke(compare, *given, "--samplers", "pareto,random", "--json").stdout)
-    assert set(told["samplers"]) == {"pareto", "random"}
-    assert len(told["runs"]) == 4
-    assert np.shape(told["samplers"]["pareto"]["quartiles"]) == (3, 10)
+    output = json.loads(invoke(compare, *given, "--samplers", "pareto,random", "--json").stdout)
+    assert set(output["samplers"]) == {"pareto", "random"}
+    assert len(output["runs"]) == 4
+    assert np.shape(output["samplers"]["pareto"]["quartiles"]) == (3, 10)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tuner.features import read_uvl
 from tuner.search import Observation, ParetoSampler
 from tuner.space import SearchSpace, TableSpace
 from tuner.surrogates import Objective
-from tuner.surrogates.level import parse_levels
+from tuner.surrogates.service_level import parse_levels
 
 OBJECTIVES = (Objective("energy_j", "min", kind="energy"), Objective("accuracy", "max"))
 ROWS = list(itertools.product(("s", "m", "l"), (1, 2, 4, 8, 16, 32), (1, 2, 3, 4, 5, 6)))
@@ -43,7 +43,7 @@ def search(space, n, levels, seed=0):
     return study
 
 
-def told(space, study):
+def measured_values(space, study):
     return [truth(space.suggest(optuna.trial.FixedTrial(t.params))) for t in study.trials]
 
 
@@ -54,7 +54,7 @@ def test_the_best_that_keeps_the_level_is_found_and_most_proposals_keep_it(space
     kept = [(e, a) for e, a, t in everything if t < 40]
     cheapest, best = min(e for e, _ in kept), max(a for _, a in kept)
     assert cheapest > min(e for e, *_ in everything)  # the level costs something
-    found = told(space, search(space, 30, ["p99_ttft_ms<40"], seed))
+    found = measured_values(space, search(space, 30, ["p99_ttft_ms<40"], seed))
     good = [(e, a) for e, a, t in found if t < 40]
     assert min(e for e, _ in good) == pytest.approx(cheapest)
     assert max(a for _, a in good) == pytest.approx(best)
@@ -63,7 +63,7 @@ def test_the_best_that_keeps_the_level_is_found_and_most_proposals_keep_it(space
 
 def test_a_level_relative_to_the_default_moves_with_it(space):
     default = truth(space.default)
-    found = told(space, search(space, 25, ["accuracy>=default+0.2"]))
+    found = measured_values(space, search(space, 25, ["accuracy>=default+0.2"]))
     assert sum(a >= default[1] + 0.2 for _, a, _ in found[12:]) >= 9
 
 
@@ -77,7 +77,7 @@ def test_where_nothing_can_keep_a_level_the_search_ends_and_says_so(space):
 def test_one_that_can_hardly_be_kept_is_found(space):
     worst = sorted({round(truth(c)[2], 6) for c in space.decode(space.rows())})
     level = f"p99_ttft_ms<={worst[0] * 1.01}"
-    found = told(space, search(space, 25, [level]))
+    found = measured_values(space, search(space, 25, [level]))
     assert min(t for *_, t in found) == pytest.approx(worst[0])
 
 
@@ -98,8 +98,8 @@ features
 def test_progress_in_a_given_time_restarts_the_engine_less_often():
     space = restarting_space()
 
-    def spend(paced):
-        sampler, seen = ParetoSampler(space, OBJECTIVES, seed=0, paced=paced), []
+    def spend(cost_aware):
+        sampler, seen = ParetoSampler(space, OBJECTIVES, seed=0, cost_aware=cost_aware), []
         before, restarts = None, 0
         for _ in range(30):
             (code,) = sampler.propose(seen)
@@ -112,8 +112,8 @@ def test_progress_in_a_given_time_restarts_the_engine_less_often():
             restarts, before = restarts + (anew and len(seen) > len(sampler._design)), c
         return restarts
 
-    paced, unpaced = spend(True), spend(False)
-    assert paced <= 0.7 * unpaced
+    cost_aware, cost_unaware = spend(True), spend(False)
+    assert cost_aware <= 0.7 * cost_unaware
 
 
 def test_times_without_a_known_one_change_nothing(space):
@@ -122,5 +122,7 @@ def test_times_without_a_known_one_change_nothing(space):
     seen = [
         Observation(code, truth(c)[:2]) for code, c in zip(codes, space.decode(codes), strict=True)
     ]
-    paced, plain = (ParetoSampler(space, OBJECTIVES, paced=p).propose(seen) for p in (True, False))
-    assert (paced == plain).all()
+    cost_aware, plain = (
+        ParetoSampler(space, OBJECTIVES, cost_aware=p).propose(seen) for p in (True, False)
+    )
+    assert (cost_aware == plain).all()

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from tuner.space import Parameter, TableSpace
-from tuner.surrogates import Feasibility, Objective, Surrogate
-from tuner.surrogates._distance import DistanceTables
-from tuner.surrogates._gp import NOISE_PRIOR, _Lookup, _negative_log_posterior, fit_gp, matern
-from tuner.surrogates._outcome import Outcome
+from tuner.surrogates import ConfigurationGP, Feasibility, Objective, OutcomeTransform, Surrogate
+from tuner.surrogates.distances import DistanceTables
+from tuner.surrogates.fitting import Lookup, fit_map, negative_log_posterior
+from tuner.surrogates.gp import NOISE_PRIOR
+from tuner.surrogates.kernel import matern
+from tuner.surrogates.surrogate import as_inputs
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +34,29 @@ def fitted(space):
     distances = DistanceTables.of(space.parameters, range(3))
     y = torch.tensor(np.random.default_rng(1).normal(size=25))
     known = torch.full((25,), 0.01, dtype=torch.float64)
-    return fit_gp(distances, distances.places(codes), y, known), codes, y, known
+    model = ConfigurationGP(as_inputs(codes), y[:, None], known[:, None], distances=distances)
+    return fit_map(model), codes, y, known
 
 
 def test_the_written_gradient_is_the_gradient(fitted):
-    gp, _, y, known = fitted
-    lookup = _Lookup.of_rows(gp.distances, gp.places)
-    hyper = gp.hyper + 0.2 * torch.randn(8, generator=torch.Generator().manual_seed(0))
+    gp, codes, y, known = fitted
+    lookup = Lookup.of_rows(gp.distances, gp.distances.value_indices(codes))
+    noise = torch.randn(8, generator=torch.Generator().manual_seed(0))
+    hyperparameters = gp.log_hyperparameters + 0.2 * noise
 
     def loss(vector):
-        return _negative_log_posterior(vector, lookup, y, known)
+        return negative_log_posterior(vector, lookup, y, known)
 
     steps = 1e-5 * torch.eye(8, dtype=torch.float64)
-    numeric = [(loss(hyper + s)[0] - loss(hyper - s)[0]) / 2e-5 for s in steps]
-    assert loss(hyper)[1].tolist() == pytest.approx(numeric, rel=1e-4, abs=1e-5)
+    numeric = [(loss(hyperparameters + s)[0] - loss(hyperparameters - s)[0]) / 2e-5 for s in steps]
+    assert loss(hyperparameters)[1].tolist() == pytest.approx(numeric, rel=1e-4, abs=1e-5)
 
 
 def test_predictions_are_those_of_the_dense_formula(space, fitted):
     gp, codes, y, known = fitted
     d = 3
-    w, inverse, s = gp.hyper[:d].exp(), (-2 * gp.hyper[d : 2 * d]).exp(), gp.hyper[-2].exp()
+    h = gp.log_hyperparameters
+    w, inverse, s = h[:d].exp(), (-2 * h[d : 2 * d]).exp(), h[-2].exp()
 
     def kernel(a, b):
         total, squared = torch.zeros(len(a), len(b)), torch.zeros(len(a), len(b))
@@ -69,11 +74,13 @@ def test_predictions_are_those_of_the_dense_formula(space, fitted):
     new = space.rows_[25:60]
     K = kernel(codes, codes) + torch.diag(known + gp.noise + 1e-6)
     cross = kernel(new, codes)
-    mean, variance = gp.predict(gp.distances.places(new))
+    single = gp.posterior(as_inputs(new)[:, None])
+    mean, variance = single.mean[:, 0, 0], single.variance[:, 0, 0]
     torch.testing.assert_close(mean, cross @ torch.linalg.solve(K, y), rtol=1e-5, atol=1e-6)
     dense = kernel(new, new) - cross @ torch.linalg.solve(K, cross.T)
     torch.testing.assert_close(variance, dense.diagonal(), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(gp.joint(gp.distances.places(new))[1], dense, rtol=1e-5, atol=1e-6)
+    joint = gp.posterior(as_inputs(new)).distribution
+    torch.testing.assert_close(joint.covariance_matrix, dense, rtol=1e-5, atol=1e-6)
 
 
 def test_products_of_one_factor_per_parameter_are_learned_from_few_points(space):
@@ -96,18 +103,18 @@ def test_products_of_one_factor_per_parameter_are_learned_from_few_points(space)
 
 def test_a_parameter_makes_no_difference_to_what_it_cannot_affect(space):
     batch = next(j for j, p in enumerate(space.parameters) if p.name == "batch")
-    told = tuple(
+    said = tuple(
         Parameter(**{**p.__dict__, "affects": frozenset({"energy"})}) if j == batch else p
         for j, p in enumerate(space.parameters)
     )
 
-    class Told(TableSpace):
+    class SaidSpace(TableSpace):
         @property
         def parameters(self):
-            return told
+            return said
 
     rng = np.random.default_rng(0)
-    known = Told({p.name: [c[p.name] for c in space.decode(space.rows_)] for p in told})
+    known = SaidSpace({p.name: [c[p.name] for c in space.decode(space.rows_)] for p in said})
     objectives = [Objective("j", "min", kind="energy"), Objective("a", "max", kind="accuracy")]
     codes = known.rows_[:30]
     surrogate = Surrogate.fit(known, codes, rng.random((30, 2)) + 0.1, None, objectives)
@@ -121,8 +128,8 @@ def test_a_parameter_makes_no_difference_to_what_it_cannot_affect(space):
 def test_an_inactive_parameter_does_not_separate_configurations():
     parameter = Parameter("top_k", "ordered", (1, 2, 3), (0.0, 0.5, 1.0))
     table = DistanceTables.of([parameter], [0])
-    places = table.places(np.array([[-1], [-1], [0], [2]], dtype=np.int32))
-    assert table.to_values(places)[0][places[:, 0]].tolist() == [
+    indices = table.value_indices(np.array([[-1], [-1], [0], [2]], dtype=np.int32))
+    assert table.to_values(indices)[indices[:, 0]].tolist() == [
         [0, 0, 1, 1],
         [0, 0, 1, 1],
         [1, 1, 0, 1],
@@ -134,17 +141,17 @@ def test_an_inactive_parameter_does_not_separate_configurations():
 @pytest.mark.parametrize("direction", ["min", "max"])
 def test_outcomes_come_back_in_their_unit(scale, direction):
     values = np.array([0.1, 0.3, 0.2, 0.9, 0.5])
-    outcome = Outcome.of(values, Objective("x", direction, scale))
-    back = outcome.natural(outcome.standardise(values))
+    transform = OutcomeTransform.of(values, Objective("x", direction, scale))
+    back = transform.untransform(transform.transform(values))
     assert back == pytest.approx(values)
-    order = np.argsort(outcome.standardise(values))
-    assert values[order].tolist() == sorted(values, reverse=direction == "max")
+    order = np.argsort(transform.transform(values))
+    assert values[order].tolist() == sorted(values, reverse=direction == "min")
 
 
 def test_one_absurd_value_does_not_flatten_the_rest():
     values = np.append(np.linspace(1.0, 3.0, 20), 1e6)
-    standardised = Outcome.of(values, Objective("x", "min")).standardise(values)
-    assert np.ptp(standardised[:20]) > 0.7
+    transformed = OutcomeTransform.of(values, Objective("x", "min")).transform(values)
+    assert np.ptp(transformed[:20]) > 0.7
 
 
 def test_more_repeats_mean_less_doubt(space):
@@ -153,7 +160,7 @@ def test_more_repeats_mean_less_doubt(space):
     sharp = Surrogate.fit(space, codes, values, np.full((20, 1), 0.01), objective)
     vague = Surrogate.fit(space, codes, values, np.full((20, 1), 0.5), objective)
     assert sharp.predict(codes).sd.mean() < vague.predict(codes).sd.mean()
-    assert sharp.processes[0].noise < np.exp(NOISE_PRIOR[0] + 3 * NOISE_PRIOR[1])
+    assert sharp.models[0].noise < np.exp(NOISE_PRIOR[0] + 3 * NOISE_PRIOR[1])
 
 
 def test_what_always_fails_is_learned_by_cause(space):
@@ -163,8 +170,8 @@ def test_what_always_fails_is_learned_by_cause(space):
     worked = space.rows_[learn][~big[learn]]
     failed = space.rows_[learn][big[learn]]
     model = Feasibility.fit(space, worked, failed, ["out_of_memory"] * len(failed))
-    chance = model.probability(space.rows_).numpy()
+    chance = model.probability(as_inputs(space.rows_)).numpy()
     assert chance[big].max() < 0.3
     assert chance[~big].min() > 0.7
     nothing = Feasibility.fit(space, worked, failed[:0], [])
-    assert nothing.probability(space.rows_).min() == 1.0
+    assert nothing.probability(as_inputs(space.rows_)).min() == 1.0

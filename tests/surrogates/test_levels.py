@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import UserError
-from tuner.surrogates import Objective
-from tuner.surrogates._outcome import Outcome
-from tuner.surrogates.level import goodput_bounds, limits_of, modelled, parse_levels
+from tuner.surrogates import Objective, OutcomeTransform
+from tuner.surrogates.service_level import (
+    goodput_bounds,
+    limits_of,
+    modelled_outputs,
+    parse_levels,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_anything_else_is_refused_with_both_forms_shown(text):
 def test_a_level_on_an_objective_needs_no_model_of_its_own():
     objectives = (Objective("mean_e2el_ms", "min", "log"), Objective("accuracy", "max"))
     levels = parse_levels(["mean_e2el_ms<5", "p99_ttft_ms<1", "accuracy>=0.9", "p99_ttft_ms<0.5"])
-    assert [o.metric for o in modelled(objectives, levels)] == [
+    assert [o.metric for o in modelled_outputs(objectives, levels)] == [
         "mean_e2el_ms",
         "accuracy",
         "p99_ttft_ms",
@@ -67,11 +71,12 @@ def test_a_level_on_an_objective_needs_no_model_of_its_own():
 )
 def test_a_measured_value_keeps_a_limit_exactly_where_it_seems_to(values, limit, direction):
     objective, array = Objective("x", direction), np.array(values)
-    outcome = Outcome.of(array, objective)
-    bound = outcome.bound(limit, array)
+    transform = OutcomeTransform.of(array, objective)
+    bound = transform.transform_limit(limit, array)
     (level,) = parse_levels([f"x{'<=' if direction == 'min' else '>='}{limit!r}"])
-    for value, standardised in zip(values, outcome.standardise(array), strict=True):
+    clip = (transform.centre - transform.upper_clip) / transform.spread
+    for value, transformed in zip(values, transform.transform(array), strict=True):
         if abs(value - limit) > 1e-6 * max(1.0, limit):
-            cut = standardised >= (outcome.cap - outcome.centre) / outcome.spread - 1e-5
-            assert (standardised <= bound) == level.holds(value, limit) or cut
-            assert standardised > bound or level.holds(value, limit) or not cut
+            cut = transformed <= clip + 1e-5
+            assert (transformed >= bound) == level.holds(value, limit) or cut
+            assert transformed < bound or level.holds(value, limit) or not cut

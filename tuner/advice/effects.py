@@ -16,7 +16,7 @@ from tuner.space.contract import INACTIVE
 from tuner.study import Record
 
 if TYPE_CHECKING:
-    from tuner.surrogates import Outcome
+    from tuner.surrogates import OutcomeTransform
 
 Array = npt.NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def effects(
     averaged. It is about the space as a whole: what else such configurations have in common is
     part of it.
     """
-    from tuner.surrogates import Surrogate  # loads torch
+    from tuner.surrogates.surrogate import Surrogate, as_inputs  # loads torch
 
     complete = [r for r in records if r.state == "complete"]
     by: dict[bytes, list[Record]] = {}
@@ -84,15 +84,16 @@ def effects(
     surrogate = Surrogate.fit(space, codes, values, sems, objectives)
     grid = np.concatenate([space.sample(SAMPLED, np.random.default_rng(seed)), codes])
     found: list[Effect] = []
-    for gp, outcome in zip(surrogate.processes, surrogate.outcomes, strict=True):
-        mean, covariance = (t.numpy() for t in gp.joint(gp.distances.places(grid)))
-        for k in gp.distances.columns:
+    for model, transform in zip(surrogate.models, surrogate.transforms, strict=True):
+        normal = model.posterior(as_inputs(grid)).distribution
+        mean, covariance = normal.mean.numpy(), normal.covariance_matrix.numpy()
+        for k in model.distances.columns:
             parameter = space.parameters[k]
             for place in sorted(set(codes[:, k].tolist()) - {INACTIVE}):
                 step = _difference(grid[:, k], place, mean, covariance)
                 if step is not None:
                     value = parameter.values[place]
-                    found.append(_effect(parameter.name, value, outcome, *step))
+                    found.append(_effect(parameter.name, value, transform, *step))
     return tuple(found)
 
 
@@ -103,14 +104,16 @@ def _sems(record: Record, objectives: Sequence[Objective]) -> list[float]:
     return [math.nan if sem is None else sem for sem in found]
 
 
-def _effect(feature: str, value: Value, outcome: Outcome, middle: float, sd: float) -> Effect:
-    """An effect from a step in standardised units, where smaller is better."""
-    sign = outcome.spread * (1.0 if outcome.objective.direction == "min" else -1.0)
+def _effect(
+    feature: str, value: Value, transform: OutcomeTransform, middle: float, sd: float
+) -> Effect:
+    """An effect from a step in transformed units, where larger is better."""
+    sign = transform.spread * (-1.0 if transform.objective.direction == "min" else 1.0)
     reach = 1.96 * abs(sign) * sd
     ends = [sign * middle, sign * middle - reach, sign * middle + reach]
-    relative = outcome.scale == "log"
+    relative = transform.scale == "log"
     change, low, high = np.expm1(ends).tolist() if relative else ends
-    return Effect(feature, value, outcome.objective.metric, change, low, high, relative)
+    return Effect(feature, value, transform.objective.metric, change, low, high, relative)
 
 
 def strongest(found: Sequence[Effect], n: int) -> list[Effect]:

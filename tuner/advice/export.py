@@ -13,18 +13,21 @@ from tuner.engines.backend import ExportedFile
 from tuner.measure import InForce
 from tuner.space import Arguments
 
-Export = Callable[[Arguments, InForce], Sequence[ExportedFile]]
-"""Files for an engine from what it is told and what was in force: `Backend.export`."""
+Exporter = Callable[[Arguments, InForce], Sequence[ExportedFile]]
+"""Makes files from a recommendation's arguments and from what was in force when it was measured.
+
+`Backend.export` is one.
+"""
 
 
-def write_result(result: Result, folder: Path, export: Export) -> None:
+def write_result(result: Result, folder: Path, exporters: Sequence[Exporter]) -> None:
     """Write `result.json`, `trials.csv` and `recommended/*/` into an existing folder."""
     _write_json(folder / "result.json", result.to_dict())
     write_trials(result, folder / "trials.csv")
     for recommendation in result.recommended:
         target = folder / "recommended" / recommendation.name
         target.mkdir(parents=True, exist_ok=True)
-        write_recommendation(recommendation, target, export)
+        write_recommendation(recommendation, target, exporters)
 
 
 def write_trials(result: Result, path: Path) -> None:
@@ -57,14 +60,17 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def write_recommendation(recommendation: Recommendation, folder: Path, export: Export) -> None:
-    """Write what the engine reads, as its backend exports it, and `engine.json` with everything."""
+def write_recommendation(
+    recommendation: Recommendation, folder: Path, exporters: Sequence[Exporter]
+) -> None:
+    """Write the files of every exporter, and `engine.json` with everything."""
     arguments, in_force = recommendation.arguments, recommendation.measurement.in_force
-    for file in export(arguments, in_force):
-        path = folder / file.name
-        path.write_text(file.text)
-        if file.executable:
-            path.chmod(0o755)
+    for exporter in exporters:
+        for file in exporter(arguments, in_force):
+            path = folder / file.name
+            path.write_text(file.text)
+            if file.executable:
+                path.chmod(0o755)
     _write_json(
         folder / "engine.json",
         {

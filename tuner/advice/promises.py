@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.measure import Measurement, Metric
-from tuner.search import Level
+from tuner.search import ServiceLevel
 from tuner.space import Configuration
 
 
@@ -60,7 +60,7 @@ class Unmet:
 
 
 def check_levels(
-    levels: Sequence[Level], measurement: Measurement, default: Measurement | None
+    levels: Sequence[ServiceLevel], measurement: Measurement, default: Measurement | None
 ) -> tuple[Check, ...]:
     """Each level whose limit is known against a measurement that has all its metrics."""
     checks = []
@@ -119,7 +119,9 @@ def closest(checked: Mapping[Configuration, Sequence[Check]], n: int) -> list[Co
     return sorted(checked, key=lambda c: max(check.excess for check in checked[c]))[:n]
 
 
-def _chance(level: Level, metric: Metric, limit: float, reference: Metric | None) -> float | None:
+def _chance(
+    level: ServiceLevel, metric: Metric, limit: float, reference: Metric | None
+) -> float | None:
     from scipy.stats import norm, t
 
     if metric.sem is None:

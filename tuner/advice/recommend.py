@@ -14,7 +14,7 @@ from tuner.advice.choice import Chooser, Point, Role, front, merge
 from tuner.advice.promises import Check, Unmet, check_levels, closest, keeps, unmet
 from tuner.advice.result import Comparison, FrontPoint, Recommendation
 from tuner.measure import Measurement, Metric, accuracy_difference, compare
-from tuner.search import Level, Objective
+from tuner.search import Objective, ServiceLevel
 from tuner.space import Arguments, Configuration
 from tuner.study import Record
 
@@ -55,7 +55,7 @@ def recommend(
     tolerance: float,
     arguments: Callable[[Configuration], Arguments],
     verify: Verify | None = None,
-    levels: Sequence[Level] = (),
+    levels: Sequence[ServiceLevel] = (),
 ) -> Advice:
     """Choose, verify, and choose again by what the verification says.
 
@@ -116,7 +116,7 @@ def recommend(
 
 
 def _checked(
-    pairs: Mapping[Configuration, Pair], levels: Sequence[Level]
+    pairs: Mapping[Configuration, Pair], levels: Sequence[ServiceLevel]
 ) -> dict[Configuration, tuple[Check, ...]]:
     return {c: check_levels(levels, p.measurement, p.default) for c, p in pairs.items()}
 
@@ -125,7 +125,7 @@ def _point(
     configuration: Configuration,
     pair: Pair,
     objectives: Sequence[Objective],
-    levels: Sequence[Level],
+    levels: Sequence[ServiceLevel],
 ) -> Point:
     """A verified configuration: no slack any more."""
     checks = check_levels(levels, pair.measurement, pair.default)
@@ -136,7 +136,7 @@ def observed_points(
     records: Sequence[Record],
     objectives: Sequence[Objective],
     default: Configuration,
-    levels: Sequence[Level] = (),
+    levels: Sequence[ServiceLevel] = (),
 ) -> list[Point]:
     """One point for each configuration that the search measured.
 
@@ -164,7 +164,7 @@ def _verified(
     default: Configuration,
     tolerance: float,
     verify: Verify,
-    levels: Sequence[Level],
+    levels: Sequence[ServiceLevel],
     near: Sequence[Configuration],
 ) -> tuple[dict[Configuration, Pair], set[Configuration]]:
     """Run the candidates again, and whatever then still seems better than them.

@@ -50,6 +50,13 @@ def run(
     verify_rounds: Annotated[
         int, typer.Option(help="How often each candidate is run again before it is recommended.")
     ] = 5,
+    acquisition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What proposes configurations: ehvi (the default), qlognehvi or qlognparego.",
+        ),
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -58,6 +65,7 @@ def run(
     spec = engine.spec(
         levels=tuple(slo or ()),
         objectives=tuple(objective) if objective else None,
+        acquisition=acquisition,
         seed=seed,
         max_trials=max_trials,
         max_seconds=None if max_time is None else parse_duration(max_time),

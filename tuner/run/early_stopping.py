@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from tuner.advice.promises import check_levels, keeps
 from tuner.measure import Dominated, dominated_by
 from tuner.run.evaluator import TrialHistory
-from tuner.search import Level
+from tuner.search import ServiceLevel
 
 
-def dominated_in(history: TrialHistory, levels: Sequence[Level], n_requests: int) -> Dominated:
+def dominated_in(
+    history: TrialHistory, levels: Sequence[ServiceLevel], n_requests: int
+) -> Dominated:
     """A test whether a trial that keeps the service levels dominates what was measured so far."""
     complete = [r for r in history.complete if r.measurement is not None]
     default = next(

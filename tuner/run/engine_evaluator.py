@@ -15,7 +15,7 @@ from tuner.run.grading import graded
 from tuner.run.request_set import RequestSet
 from tuner.run.round_cost import pass_seconds, seconds_of_rounds
 from tuner.run.seeds import trial_seed, verification_seed
-from tuner.search import Level, goodput_bounds
+from tuner.search import ServiceLevel, goodput_bounds
 from tuner.space import Configuration
 from tuner.study import Observer, Phase, StudySpec
 
@@ -40,7 +40,7 @@ class EngineEvaluator:
         requests: RequestSet,
         history: TrialHistory,
         spec: StudySpec,
-        levels: Sequence[Level],
+        levels: Sequence[ServiceLevel],
         observe: Observer,
     ) -> None:
         self._engine = engine

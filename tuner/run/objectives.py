@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from tuner.errors import UserError
 from tuner.measure.metrics import METRICS
-from tuner.search import Level, Objective, parse_levels
+from tuner.search import Objective, ServiceLevel, parse_levels
 from tuner.study import StudySpec
 
 
@@ -18,7 +18,7 @@ def objectives_of(spec: StudySpec) -> tuple[Objective, ...]:
     return objectives
 
 
-def levels_of(spec: StudySpec) -> tuple[Level, ...]:
+def levels_of(spec: StudySpec) -> tuple[ServiceLevel, ...]:
     """The service levels, each on a metric that a measurement of this study can have."""
     levels = parse_levels(spec.levels)
     for level in levels:

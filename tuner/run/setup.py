@@ -15,7 +15,7 @@ from tuner.run.evaluator import Evaluator, TrialHistory
 from tuner.run.gpu_controlled_engine import GpuControlledEngine
 from tuner.run.request_set import read_requests
 from tuner.run.resolved_space import ResolvedSpace
-from tuner.search import Level
+from tuner.search import ServiceLevel
 from tuner.space import SearchSpace, version_warning
 from tuner.study import Observer, StudySpec
 
@@ -36,7 +36,7 @@ class StudySetup:
     """
 
     space: SearchSpace
-    evaluator: Callable[[TrialHistory, Sequence[Level], Observer], Evaluator]
+    evaluator: Callable[[TrialHistory, Sequence[ServiceLevel], Observer], Evaluator]
     model: FeatureModel
     notices: tuple[str, ...] = ()
 
@@ -62,7 +62,7 @@ def set_up(spec: StudySpec) -> Iterator[StudySetup]:
         stack.callback(engine.close)
 
         def evaluator(
-            history: TrialHistory, levels: Sequence[Level], observe: Observer
+            history: TrialHistory, levels: Sequence[ServiceLevel], observe: Observer
         ) -> Evaluator:
             if isinstance(engine, CommandEngine):
                 return CommandEvaluator(engine, history, observe)

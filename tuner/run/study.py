@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tuner.advice.effects import effects
-from tuner.advice.export import Export, write_result
+from tuner.advice.export import Exporter, write_result
 from tuner.advice.recommend import recommend
 from tuner.advice.result import Result
 from tuner.measure import Measurement
@@ -18,7 +18,7 @@ from tuner.run.notes import estimated_energy, in_disguise
 from tuner.run.objectives import levels_of, objectives_of
 from tuner.run.setup import StudySetup, set_up
 from tuner.run.verification import Verification
-from tuner.search import Level
+from tuner.search import AcquisitionFactory, ServiceLevel
 from tuner.space import version_warning
 from tuner.study import Noticed, Observer, Started, StudySpec
 from tuner.study.loop import search
@@ -26,8 +26,22 @@ from tuner.study.session import Limits, Session
 from tuner.study.storage import locked, open_folder
 
 
-def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
+def run_study(
+    spec: StudySpec,
+    out: Path | None,
+    observe: Observer,
+    *,
+    acquisition: AcquisitionFactory | None = None,
+    exporters: Sequence[Exporter] = (),
+) -> Result:
     """Run or go on with a study and return what it found; everything is in `out` afterwards.
+
+    Args:
+        spec: of the study.
+        out: folder of the study; None keeps nothing.
+        observe: called with every event.
+        acquisition: makes an acquisition function, in place of the one that `spec` names.
+        exporters: write further files for each recommendation, beside the backend's own.
 
     Raises:
         UserError: for input that cannot be used.
@@ -45,7 +59,8 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
             seed=spec.seed,
             limits=Limits(spec.max_trials, spec.max_seconds),
             levels=levels,
-            paced=spec.max_seconds is not None and spec.backend.policy.restarts,
+            cost_aware=spec.max_seconds is not None and spec.backend.policy.restarts,
+            acquisition=acquisition or spec.acquisition,
         )
         evaluator = setup.evaluator(session, levels, observe)
         observe(Started(len(session.told), setup.space.size))
@@ -56,14 +71,14 @@ def run_study(spec: StudySpec, out: Path | None, observe: Observer) -> Result:
         result = _conclude(spec, session, levels, verification, reason)
         result = replace(result, notes=(*_releases(setup, result), *result.notes))
     if out is not None:
-        _write(result, out, spec.backend.export)
+        _write(result, out, (spec.backend.export, *exporters))
     return result
 
 
 def _conclude(
     spec: StudySpec,
     session: Session,
-    levels: Sequence[Level],
+    levels: Sequence[ServiceLevel],
     verification: Verification,
     reason: str,
 ) -> Result:
@@ -116,8 +131,8 @@ def _notes(session: Session, default: Measurement | None) -> list[str]:
     return [*first, *in_disguise(session.objectives, values)]
 
 
-def _write(result: Result, out: Path, export: Export) -> None:
+def _write(result: Result, out: Path, exporters: Sequence[Exporter]) -> None:
     from tuner.report.plot import plot_front
 
-    write_result(result, out, export)
+    write_result(result, out, exporters)
     plot_front(result, out / "front.png")

@@ -8,7 +8,7 @@ from tuner.advice.choice import Chooser
 from tuner.advice.recommend import MAX_CANDIDATES, observed_points
 from tuner.measure import Measurement
 from tuner.run.evaluator import Evaluator
-from tuner.search import Level
+from tuner.search import ServiceLevel
 from tuner.space import Configuration
 from tuner.study import StudySpec
 from tuner.study.session import Session
@@ -37,7 +37,11 @@ class Verification:
     """
 
     def __init__(
-        self, spec: StudySpec, session: Session, evaluator: Evaluator, levels: Sequence[Level]
+        self,
+        spec: StudySpec,
+        session: Session,
+        evaluator: Evaluator,
+        levels: Sequence[ServiceLevel],
     ) -> None:
         self._spec = spec
         self._session = session

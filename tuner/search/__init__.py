@@ -5,21 +5,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tuner.search.acquisition_registry import ACQUISITIONS, AcquisitionFactory
 from tuner.search.pareto import hypervolume, hypervolume_share, non_dominated
 from tuner.search.stopping import StopRule, StopStatus
-from tuner.surrogates.level import Level, goodput_bounds, limits_of, parse_levels
 from tuner.surrogates.objective import Objective
+from tuner.surrogates.service_level import ServiceLevel, goodput_bounds, limits_of, parse_levels
 
 if TYPE_CHECKING:
-    from tuner.search._history import Observation
+    from tuner.search.dataset import Dataset, Observation
     from tuner.search.design import design_size, initial_design
     from tuner.search.sampler import ParetoSampler
 
 __all__ = [
-    "Level",
+    "ACQUISITIONS",
+    "AcquisitionFactory",
+    "Dataset",
     "Objective",
     "Observation",
     "ParetoSampler",
+    "ServiceLevel",
     "StopRule",
     "StopStatus",
     "design_size",
@@ -33,7 +37,8 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Observation": "tuner.search._history",
+    "Dataset": "tuner.search.dataset",
+    "Observation": "tuner.search.dataset",
     "ParetoSampler": "tuner.search.sampler",
     "design_size": "tuner.search.design",
     "initial_design": "tuner.search.design",

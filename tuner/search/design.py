@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from tuner.search._candidates import without
+from tuner.search.candidates import without
 from tuner.space.contract import INACTIVE, Codes, Space
-from tuner.surrogates._distance import DistanceTables
+from tuner.surrogates.distances import DistanceTables
 
 POOL = 1_000
 """Valid configurations among which the design is chosen where the space is too large to list."""
@@ -52,7 +52,7 @@ def initial_design(space: Space, size: int, *, seed: int = 0) -> Codes:
     default = space.encode([space.default])
     pool = np.concatenate([default, pool[rng.permutation(len(pool))]])
     tables = DistanceTables.of(space.parameters, range(len(space.parameters)))
-    places = tables.places(pool)
+    indices = tables.value_indices(pool)
     chosen = [0]
     nearest = np.full(len(pool), np.inf)
     rarity = [np.ones(len(t)) for t in tables.tables]
@@ -61,7 +61,7 @@ def initial_design(space: Space, size: int, *, seed: int = 0) -> Codes:
         away = np.zeros(len(pool))
         novelty = np.zeros(len(pool))
         for k, table in enumerate(tables.tables):
-            column = places[:, k].numpy()
+            column = indices[:, k].numpy()
             away += np.sqrt(table[:, column[last]].numpy())[column]
             rarity[k][column[last]] += 1
             novelty += (1 / rarity[k])[column]

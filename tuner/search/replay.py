@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.errors import UserError
+from tuner.search.baselines import BASELINES, MAX_FREE_REPEATS, baseline_sampler
 from tuner.search.pareto import hypervolume_share, non_dominated
-from tuner.search.peers import PEERS, REPEATS_FORGIVEN, peer_sampler
 from tuner.search.stopping import StopStatus
 from tuner.surrogates.objective import Objective
 
@@ -36,7 +36,7 @@ class Replay:
     Attributes:
         sampler: name of the optimiser.
         seed: its seed.
-        rows: places in `table.space.rows_` of the measured rows, in order.
+        rows: indices in `table.space.rows_` of the measured rows, in order.
         log: hypervolume after each measurement, as a share of the table's, objectives that span
             more than a factor of `LOG_SPAN` on the log scale.
         linear: the same with all objectives as they are.
@@ -74,9 +74,9 @@ class Replay:
                 table.space.decode(table.space.rows_[list(self.rows)]), values.tolist(), strict=True
             )
         ]
-        return self.told(measured, non_dominated(values, objectives), len(table.space))
+        return self.summary(measured, non_dominated(values, objectives), len(table.space))
 
-    def told(
+    def summary(
         self, measured: Sequence[dict[str, Any]], on_front: Iterable[bool], size: int
     ) -> dict[str, Any]:
         """The run as plain types; `measured` says what each measurement was."""
@@ -190,7 +190,7 @@ class Pareto:
         return self.sampler.status(self._seen(rows))
 
     def _seen(self, rows: Sequence[int]) -> list[Any]:
-        from tuner.search._history import Observation
+        from tuner.search.dataset import Observation
 
         table = self.table
         return [
@@ -212,10 +212,10 @@ class Random:
         return int(self.order[len(rows)])
 
 
-class OptunaPeer:
+class OptunaBaseline:
     """A sampler of Optuna that knows no constraints: each answer becomes the nearest row.
 
-    If that row was measured before, the optimiser is told so at no charge and asked again.
+    If that row was measured before, the optimiser gets its values at no charge and is asked again.
     """
 
     def __init__(
@@ -228,13 +228,13 @@ class OptunaPeer:
         self.rng = np.random.default_rng(seed)
         self.study = optuna.create_study(
             directions=["minimize" if o.direction == "min" else "maximize" for o in objectives],
-            sampler=peer_sampler(name, seed, deterministic=True),
+            sampler=baseline_sampler(name, seed, deterministic=True),
         )
 
     def __call__(self, rows: Sequence[int]) -> int:
         """The row to measure next."""
         space = self.table.space
-        for _ in range(REPEATS_FORGIVEN):
+        for _ in range(MAX_FREE_REPEATS):
             trial = self.study.ask()
             row = int(space.index(space.encode([space.suggest(trial)]))[0])
             self.study.tell(trial, self.table.values[row].tolist())
@@ -263,7 +263,7 @@ class OptunaPeer:
 SAMPLERS: dict[str, StrategyFactory] = {
     "pareto": Pareto,
     "random": Random,
-    **{name: partial(OptunaPeer, name) for name in PEERS},
+    **{name: partial(OptunaBaseline, name) for name in BASELINES},
 }
 """Optimisers by name: the tuner's, random search, and those of Optuna."""
 

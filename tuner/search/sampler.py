@@ -12,32 +12,34 @@ from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from tuner.errors import UserError
-from tuner.search._candidates import without
-from tuner.search._fitted import Fitted
-from tuner.search._history import History, Observation
-from tuner.search._outlook import Outlook, look
+from tuner.search.acquisition_registry import AcquisitionFactory, acquisition_factory
+from tuner.search.candidates import without
+from tuner.search.dataset import Dataset, Observation
 from tuner.search.design import design_size, initial_design
+from tuner.search.fitted_models import FittedModels
+from tuner.search.ranking import CandidateRanking, rank_candidates
+from tuner.search.remaining_gain import remaining_gain
 from tuner.search.stopping import StopRule, StopStatus
 from tuner.space.contract import Codes, Space
 from tuner.surrogates import Objective
-from tuner.surrogates.level import Level, modelled
+from tuner.surrogates.service_level import ServiceLevel, modelled_outputs
 
 LEVELS = "tuner:levels"
 SEM = "tuner:sem"
 SECONDS = "tuner:seconds"
 CAUSE = "tuner:cause"
-LOST_TWICE = "crash"
-"""What a configuration is taken for whose trial was lost twice without a stated cause."""
-REMEMBERED = 8
-"""Fits and outlooks kept: enough for the stopping rule and the asks after it to share them."""
+INTERRUPTED_TWICE = "crash"
+"""What a configuration is taken for whose trial was interrupted twice without a stated cause."""
+CACHE_SIZE = 8
+"""Fits and rankings kept: enough for the stopping rule and the asks after it to share them."""
 
 
 class ParetoSampler(optuna.samplers.BaseSampler):
     """Proposes the configuration that is expected to add most to the front.
 
     It begins with `initial_design`, then fits one Gaussian process per objective and proposes
-    what has the greatest expected hypervolume improvement, weighed by the probability that it
-    can be measured at all. A noisy front configuration is proposed again when that is worth more
+    what has the greatest acquisition value, weighed by the probability that it can be measured at
+    all. A noisy front configuration is proposed again when that is worth more
     than a new one. The objective function has to call `space.suggest(trial)`. Service levels are
     outcome constraints: a configuration counts with the probability that it keeps them.
 
@@ -54,10 +56,14 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         objectives: what the values of the study's trials are, in order.
         seed: the same seed on the same trials gives the same proposals.
         budget: number of trials planned, if known: the initial design is sized to it.
-        rule: when the study counts as finished.
+        rule: when the study counts as finished, whatever the acquisition.
         levels: service levels.
-        paced: whether to ask for progress per second instead of per measurement: expected gains
-            are divided by what a measurement is expected to take, restarts of the engine counted.
+        cost_aware: whether to ask for progress per second instead of per measurement: expected
+            gains are divided by what a measurement is expected to take, restarts of the engine
+            counted.
+        acquisition: the acquisition function: a name out of `ACQUISITIONS`, or a factory of your
+            own (`AcquisitionFactory`); None takes the expected hypervolume improvement in closed
+            form.
 
     """
 
@@ -69,20 +75,22 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         seed: int = 0,
         budget: int | None = None,
         rule: StopRule | None = None,
-        levels: Sequence[Level] = (),
-        paced: bool = False,
+        levels: Sequence[ServiceLevel] = (),
+        cost_aware: bool = False,
+        acquisition: str | AcquisitionFactory | None = None,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
         self.levels = tuple(levels)
-        self.outputs = modelled(self.objectives, self.levels)
-        self.paced = paced
+        self.outputs = modelled_outputs(self.objectives, self.levels)
+        self.cost_aware = cost_aware
+        self.acquisition = acquisition_factory(acquisition)
         self.seed = seed
         self.rule = rule or StopRule()
         self._design = initial_design(space, design_size(space, budget), seed=seed)
         self._codes: dict[tuple[tuple[str, Any], ...], Codes | None] = {}
-        self._fits: OrderedDict[bytes, Fitted] = OrderedDict()
-        self._outlooks: OrderedDict[bytes, Outlook] = OrderedDict()
+        self._fits: OrderedDict[bytes, FittedModels] = OrderedDict()
+        self._rankings: OrderedDict[bytes, CandidateRanking] = OrderedDict()
         self._gains: OrderedDict[bytes, float] = OrderedDict()
 
     def infer_relative_search_space(
@@ -129,79 +137,84 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             seen, pending = self._observations(trials), self._pending(trials)
         chosen = []
         for _ in range(n):
-            history = self._history(seen, pending)
-            chosen.append(self._next(history))
-            pending = np.concatenate([history.pending, chosen[-1][None]])
+            dataset = self._dataset(seen, pending)
+            chosen.append(self._next(dataset))
+            pending = np.concatenate([dataset.pending, chosen[-1][None]])
         return np.stack(chosen)
 
     def status(self, seen: optuna.Study | Sequence[Observation]) -> StopStatus:
         """What the stopping rule says after the measurements so far (running ones left out)."""
         if isinstance(seen, optuna.Study):
             seen = self._observations(seen.get_trials(deepcopy=False))
-        history = self._history(seen)
-        left = max(len(self._design) - len(history.codes), 0)
-        if len(history.known) >= self.space.size:
+        dataset = self._dataset(seen)
+        left = max(len(self._design) - len(dataset.codes), 0)
+        if len(dataset.evaluated) >= self.space.size:
             return self.rule.exhausted(self.space.size)
-        if left or not len(history.codes):
-            return self.rule.starting(len(history.codes), len(self._design))
+        if left or not len(dataset.codes):
+            return self.rule.starting(len(dataset.codes), len(self._design))
         gains = []
         for back in range(self.rule.patience):
-            past = self._history(seen[: len(seen) - back])
+            past = self._dataset(seen[: len(seen) - back])
             if len(past.codes) < len(self._design):
                 break
-            gains.append(self._gain(past))
+            gains.append(self._remaining_gain(past))
             if gains[-1] >= self.rule.share:
                 break
-        kept = len(self._outlook(history).front) > 0
+        kept = bool(self._ranking(dataset).front.on_front.any())
         return self.rule.judge(gains[::-1], len(seen), kept=kept)
 
-    def _history(self, seen: Sequence[Observation], pending: Codes | None = None) -> History:
-        return History.of(self.space, self.outputs, seen, pending, timed=self.paced)
+    def _dataset(self, seen: Sequence[Observation], pending: Codes | None = None) -> Dataset:
+        return Dataset.of(self.space, self.outputs, seen, pending, timed=self.cost_aware)
 
-    def _next(self, history: History) -> Codes:
-        if len(history.codes) < len(self._design):
-            design = without(self._design, history.known)
+    def _next(self, dataset: Dataset) -> Codes:
+        if len(dataset.codes) < len(self._design):
+            design = without(self._design, dataset.evaluated)
             if len(design):
                 first: Codes = design[0]
                 return first
-        if not len(history.codes):
-            return self._anything(history)
-        candidates = self._outlook(history).codes
-        best: Codes = candidates[0] if len(candidates) else history.codes[0]
+        if not len(dataset.codes):
+            return self._anything(dataset)
+        candidates = self._ranking(dataset).codes
+        best: Codes = candidates[0] if len(candidates) else dataset.codes[0]
         return best
 
-    def _anything(self, history: History) -> Codes:
+    def _anything(self, dataset: Dataset) -> Codes:
         """A random configuration that is not known yet, where there is one."""
-        rng = np.random.default_rng([self.seed, 3, history.told, len(history.pending)])
+        rng = np.random.default_rng([self.seed, 3, dataset.n_observations, len(dataset.pending)])
         rows = self.space.rows()
         pool = self.space.sample(256, rng) if rows is None else rng.permutation(rows)
-        fresh = without(pool, history.known)
+        fresh = without(pool, dataset.evaluated)
         chosen: Codes = fresh[0] if len(fresh) else pool[0]
         return chosen
 
-    def _outlook(self, history: History) -> Outlook:
-        key = history.key
-        if key not in self._outlooks:
-            fitted = self._fitted(history)
-            self._outlooks[key] = look(
-                self.space, self.objectives, self.levels, history, fitted, self.seed
+    def _ranking(self, dataset: Dataset) -> CandidateRanking:
+        key = dataset.key
+        if key not in self._rankings:
+            self._rankings[key] = rank_candidates(
+                self.space,
+                self.objectives,
+                self.levels,
+                dataset,
+                self._fitted(dataset),
+                self.seed,
+                self.acquisition,
             )
-            while len(self._outlooks) > REMEMBERED:
-                self._outlooks.popitem(last=False)
-        return self._outlooks[key]
+            while len(self._rankings) > CACHE_SIZE:
+                self._rankings.popitem(last=False)
+        return self._rankings[key]
 
-    def _fitted(self, history: History) -> Fitted:
-        key = history.settled.key
+    def _fitted(self, dataset: Dataset) -> FittedModels:
+        key = dataset.without_pending.key
         if key not in self._fits:
-            self._fits[key] = Fitted.of(self.space, self.outputs, history)
-            while len(self._fits) > REMEMBERED:
+            self._fits[key] = FittedModels.of(self.space, self.outputs, dataset)
+            while len(self._fits) > CACHE_SIZE:
                 self._fits.popitem(last=False)
         return self._fits[key]
 
-    def _gain(self, history: History) -> float:
-        key = history.key
+    def _remaining_gain(self, dataset: Dataset) -> float:
+        key = dataset.key
         if key not in self._gains:
-            self._gains[key] = self._outlook(history).remaining_gain(self.seed)
+            self._gains[key] = remaining_gain(self._ranking(dataset), self.seed)
         return self._gains[key]
 
     def _check(self, study: optuna.Study) -> None:
@@ -237,7 +250,9 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             if cause is None and code.tobytes() not in lost:
                 lost.add(code.tobytes())
                 continue
-            seen.append(Observation(code, cause=cause or LOST_TWICE, seconds=_seconds(trial)))
+            seen.append(
+                Observation(code, cause=cause or INTERRUPTED_TWICE, seconds=_seconds(trial))
+            )
         return seen
 
     def _code(self, trial: FrozenTrial) -> Codes | None:

@@ -77,7 +77,7 @@ class Compared:
             "stopped_by": self.stopped_by,
             "notes": list(self.notes),
             "runs": [
-                run.told(
+                run.summary(
                     [entries[row] for row in run.rows],
                     non_dominated(values[list(run.rows)], self.objectives),
                     self.size,

@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.measure import Measurement
 from tuner.search import Objective, ParetoSampler, StopStatus
-from tuner.search.peers import REPEATS_FORGIVEN, peer_sampler
+from tuner.search.baselines import MAX_FREE_REPEATS, baseline_sampler
 from tuner.space import Configuration, Space
 from tuner.study import storage
 from tuner.study.records import Record
@@ -34,7 +34,7 @@ class Contestant:
     `pareto` is the tuner's own, `random` draws valid configurations, weighted so that no branch of
     the space drowns, and the others are Optuna's. These know no constraints: each answer becomes
     the valid configuration nearest to it. An answer that one of them has been told before is told
-    again at no charge, up to `REPEATS_FORGIVEN` times; then it gets a random one. `pareto` is
+    again at no charge, up to `MAX_FREE_REPEATS` times; then it gets a random one. `pareto` is
     charged for whatever it asks, as it asks again on purpose.
 
     Args:
@@ -87,7 +87,7 @@ class Contestant:
     def ask(self) -> Ask:
         """Propose a configuration; the processor time that this takes is noted."""
         began = time.process_time()
-        for _ in range(REPEATS_FORGIVEN):
+        for _ in range(MAX_FREE_REPEATS):
             ask = self._asked(self._anything() if self.name == "random" else None)
             if not self._is_forgiven(ask.configuration):
                 break
@@ -122,9 +122,9 @@ class Contestant:
         n = len(self._study.get_trials(deepcopy=False))
         # The place in a quasi-random sequence is on disk; another seed would be another sequence.
         if n == 0 or self.name == "qmc":
-            return peer_sampler(self.name, self.seed, deterministic=False)
+            return baseline_sampler(self.name, self.seed, deterministic=False)
         seed = int(np.random.default_rng([self.seed, _ASKED, n]).integers(2**31))
-        return peer_sampler(self.name, seed, deterministic=False)
+        return baseline_sampler(self.name, seed, deterministic=False)
 
     def _is_forgiven(self, configuration: Configuration) -> bool:
         return self._own is None and self.times(configuration) > 0

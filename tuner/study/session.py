@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuner.measure import Failure, Measurement
-from tuner.search import Level, Objective, ParetoSampler, hypervolume_share, non_dominated
+from tuner.search import Objective, ParetoSampler, ServiceLevel, hypervolume_share, non_dominated
 from tuner.space import Configuration, Space
 from tuner.study import storage
 from tuner.study.budget import TimeBudget
@@ -22,7 +22,7 @@ from tuner.study.records import Record
 if TYPE_CHECKING:
     import optuna
 
-    from tuner.search import StopStatus
+    from tuner.search import AcquisitionFactory, StopStatus
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class Session:
         path: Path | str | None = None,
         seed: int = 0,
         limits: Limits | None = None,
-        levels: Sequence[Level] = (),
-        paced: bool = False,
+        levels: Sequence[ServiceLevel] = (),
+        cost_aware: bool = False,
+        acquisition: str | AcquisitionFactory | None = None,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
@@ -74,7 +75,8 @@ class Session:
             seed=seed,
             budget=self.limits.max_trials,
             levels=levels,
-            paced=paced,
+            cost_aware=cost_aware,
+            acquisition=acquisition,
         )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)

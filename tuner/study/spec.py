@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tuner.engines.backend import Backend
 from tuner.engines.registry import choose_backend
 from tuner.errors import UserError
+from tuner.search import ACQUISITIONS
 
 DEFAULT_OBJECTIVES = ("joules_per_request:min", "mean_e2el_ms:min", "accuracy:max")
 _MAY_CHANGE = {"max_trials", "max_seconds", "verify_rounds", "accuracy_tolerance"}
@@ -40,6 +41,7 @@ class StudySpec(BaseModel):
         gpu_control: whether clocks and power limit of the GPUs may be changed.
         objectives: `metric:min` or `metric:max`; None takes `DEFAULT_OBJECTIVES`, without accuracy
             where nothing is graded.
+        acquisition: what proposes configurations: a key of `ACQUISITIONS`; None takes the default.
         seed: of every random choice.
         max_trials: at most so many configurations are measured; None for no limit.
         max_seconds: at most so long, verification included; None for no limit.
@@ -69,6 +71,7 @@ class StudySpec(BaseModel):
     gpu_control: bool = False
     pins: dict[str, bool | int | float | str] = Field(default_factory=dict)
     objectives: tuple[str, ...] | None = None
+    acquisition: str | None = None
     seed: int = 0
     max_trials: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0)
@@ -88,6 +91,8 @@ class StudySpec(BaseModel):
             raise ValueError("gpu_control does not go with a command, which sets what it likes")
         if not itself and self.task is None and self.workload is None:
             raise ValueError("there is nothing to ask: name a task or a workload")
+        if self.acquisition is not None and self.acquisition not in ACQUISITIONS:
+            raise ValueError(f"acquisition takes one of {', '.join(ACQUISITIONS)}")
         return self
 
     @property

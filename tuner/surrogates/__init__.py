@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING, Any
 from tuner.surrogates.objective import Objective
 
 if TYPE_CHECKING:
-    from tuner.surrogates._outcome import Outcome
     from tuner.surrogates.feasibility import Feasibility
+    from tuner.surrogates.gp import ConfigurationGP
+    from tuner.surrogates.outcome_transform import OutcomeTransform
     from tuner.surrogates.surrogate import Prediction, Surrogate
 
-__all__ = ["Feasibility", "Objective", "Outcome", "Prediction", "Surrogate"]
+__all__ = [
+    "ConfigurationGP",
+    "Feasibility",
+    "Objective",
+    "OutcomeTransform",
+    "Prediction",
+    "Surrogate",
+]
 
 _LAZY = {
+    "ConfigurationGP": "tuner.surrogates.gp",
     "Feasibility": "tuner.surrogates.feasibility",
-    "Outcome": "tuner.surrogates._outcome",
+    "OutcomeTransform": "tuner.surrogates.outcome_transform",
     "Prediction": "tuner.surrogates.surrogate",
     "Surrogate": "tuner.surrogates.surrogate",
 }

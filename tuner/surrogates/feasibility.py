@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tuner.space.contract import Codes, Space
-from tuner.surrogates._distance import DistanceTables
-from tuner.surrogates._gp import GP, fit_gp
+from tuner.surrogates.distances import DistanceTables
+from tuner.surrogates.fitting import fit_map
+from tuner.surrogates.gp import ConfigurationGP
 
 OPTIMISM = 0.5
 """Prior belief that a configuration works, on the scale on which works = 1 and fails = -1."""
@@ -20,36 +22,35 @@ OPTIMISM = 0.5
 class Feasibility:
     """Probability that a configuration can be measured at all.
 
-    One process per cause of failure, on labels +1 (worked) and -1 (failed so): causes have
-    different shapes (memory grows with the batch, a refused pair is two values), and a process
+    One model per cause of failure, on labels +1 (worked) and -1 (failed so): causes have
+    different shapes (memory grows with the batch, a refused pair is two values), and a model
     for each needs fewer failures than one for all. Far from all labels the belief is `OPTIMISM`.
 
     Attributes:
-        processes: the fitted processes, one per cause.
+        models: the fitted models, one per cause.
 
     """
 
-    processes: tuple[GP, ...]
+    models: tuple[ConfigurationGP, ...]
 
     @classmethod
     def fit(cls, space: Space, worked: Codes, failed: Codes, causes: Sequence[str]) -> Feasibility:
         """Learn from what worked (`n x p`) and what failed (`k x p`, with k causes)."""
         distances = DistanceTables.of(space.parameters, range(len(space.parameters)))
-        processes = []
+        models = []
         for cause in sorted(set(causes)):
             mine = failed[[c == cause for c in causes]]
-            codes = np.concatenate([worked, mine])
-            labels = torch.ones(len(codes), dtype=torch.float64)
+            X = torch.as_tensor(np.concatenate([worked, mine])).double()
+            labels = torch.ones(len(X), 1, dtype=torch.float64)
             labels[len(worked) :] = -1.0
-            zero = torch.zeros_like(labels)
-            places = distances.places(codes)
-            processes.append(fit_gp(distances, places, labels - OPTIMISM, zero))
-        return cls(tuple(processes))
+            models.append(fit_map(ConfigurationGP(X, labels - OPTIMISM, distances=distances)))
+        return cls(tuple(models))
 
-    def probability(self, codes: Codes) -> torch.Tensor:
-        """Probability of working for each of N configurations, length N."""
-        chance = torch.ones(len(codes), dtype=torch.float64)
-        for gp in self.processes:
-            mean, variance = gp.predict(gp.distances.places(codes))
-            chance *= torch.special.ndtr((mean + OPTIMISM) / (variance + gp.noise).sqrt())
+    def probability(self, X: Tensor) -> Tensor:
+        """Probability of working for each of N configurations, codes `N x p`, length N."""
+        chance = torch.ones(len(X), dtype=torch.float64)
+        for model in self.models:
+            posterior = model.posterior(X[:, None])
+            mean, variance = posterior.mean[:, 0, 0], posterior.variance[:, 0, 0]
+            chance *= torch.special.ndtr((mean + OPTIMISM) / (variance + model.noise).sqrt())
         return chance

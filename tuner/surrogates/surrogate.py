@@ -1,4 +1,4 @@
-"""Gaussian processes over a space, one per objective, in the units of the metrics."""
+"""The models of all objectives over a space, and what they say in the units of the metrics."""
 
 from __future__ import annotations
 
@@ -8,54 +8,50 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from botorch.models import ModelListGP
+from torch import Tensor
 
 from tuner.space.contract import Codes, Parameter, Space
-from tuner.surrogates._distance import DistanceTables
-from tuner.surrogates._gp import GP, fit_gp
-from tuner.surrogates._outcome import Outcome
+from tuner.surrogates.distances import DistanceTables
+from tuner.surrogates.fitting import fit_map
+from tuner.surrogates.gp import ConfigurationGP
 from tuner.surrogates.objective import Objective
+from tuner.surrogates.outcome_transform import OutcomeTransform
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a surrogate expects of N configurations, all `N x m`.
+    """What a surrogate expects of N configurations.
 
     Attributes:
-        mean: the median of each metric, in its unit.
-        sd: its standard deviation in the same unit, to first order; noise is not in it.
-        scaled_mean: the mean as the processes see it: smaller is better, standardised.
-        scaled_sd: the standard deviation there.
+        mean: the median of each metric, in its unit, `N x m`.
+        sd: its standard deviation in the same unit, to first order, `N x m`; noise is not in it.
 
     """
 
     mean: Floats
     sd: Floats
-    scaled_mean: Floats
-    scaled_sd: Floats
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """One process per objective over the configurations of a space.
+    """A BoTorch model with one output per objective, and how its outputs are scaled.
 
-    Make one with `Surrogate.fit`.
+    Make one with `Surrogate.fit`. Transforms are applied before the model, as Ax does, and not by
+    it: the hypervolume is one of the transformed objectives.
 
     Attributes:
-        outcomes: how each objective is scaled, length m.
-        processes: the fitted processes, length m.
-        codes: measured configurations `n x p`.
-        targets: standardised observations `n x m`.
-        known: variances of these that repeats show, `n x m`.
+        transforms: how each objective is scaled, length m.
+        model: one `ConfigurationGP` per objective; transformed outputs, larger is better.
+        codes: the rows the model is conditioned on, `n x p`.
 
     """
 
-    outcomes: tuple[Outcome, ...]
-    processes: tuple[GP, ...]
+    transforms: tuple[OutcomeTransform, ...]
+    model: ModelListGP
     codes: Codes
-    targets: torch.Tensor
-    known: torch.Tensor
 
     @classmethod
     def fit(
@@ -77,46 +73,59 @@ class Surrogate:
 
         """
         sems = np.full(values.shape, np.nan) if sems is None else sems
-        outcomes = tuple(Outcome.of(values[:, j], o) for j, o in enumerate(objectives))
-        targets = np.stack([o.standardise(values[:, j]) for j, o in enumerate(outcomes)], 1)
-        known = np.stack([o.variance(values[:, j], sems[:, j]) for j, o in enumerate(outcomes)], 1)
-        y, noise = torch.from_numpy(targets), torch.from_numpy(known)
-        processes = []
+        transforms = tuple(OutcomeTransform.of(values[:, j], o) for j, o in enumerate(objectives))
+        columns = list(zip(transforms, values.T, sems.T, strict=True))
+        Y = torch.from_numpy(np.stack([t.transform(v) for t, v, _ in columns], 1))
+        Yvar = torch.from_numpy(np.stack([t.transform_variance(v, s) for t, v, s in columns], 1))
+        X, models = as_inputs(codes), []
         for j, objective in enumerate(objectives):
-            columns = relevant(space.parameters, objective)
-            distances = DistanceTables.of(space.parameters, columns)
-            processes.append(fit_gp(distances, distances.places(codes), y[:, j], noise[:, j]))
-        return cls(outcomes, tuple(processes), codes, y, noise)
+            distances = DistanceTables.of(space.parameters, relevant(space.parameters, objective))
+            model = ConfigurationGP(X, Y[:, j, None], Yvar[:, j, None], distances=distances)
+            models.append(fit_map(model))
+        return cls(transforms, ModelListGP(*models), codes)
 
-    def standardised(self, codes: Codes) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and variance as the processes see them, each `N x m`; smaller is better."""
-        both = [gp.predict(gp.distances.places(codes)) for gp in self.processes]
-        return torch.stack([m for m, _ in both], 1), torch.stack([v for _, v in both], 1)
+    @property
+    def models(self) -> list[ConfigurationGP]:
+        """The models of the single objectives."""
+        return list(self.model.models)
+
+    def objective_model(self, m: int) -> ModelListGP:
+        """The model of the first m outputs."""
+        return self.model if m == self.model.num_outputs else ModelListGP(*self.models[:m])
+
+    def moments(self, codes: Codes | Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the model at each of N configurations, both `N x m`."""
+        posterior = self.model.posterior(as_inputs(codes)[:, None])
+        return posterior.mean[:, 0], posterior.variance[:, 0]
 
     def predict(self, codes: Codes) -> Prediction:
         """Expected metrics of N configurations, without the noise of measuring them."""
-        mean, variance = (t.numpy() for t in self.standardised(codes))
+        mean, variance = (t.numpy() for t in self.moments(codes))
         sd = np.sqrt(variance)
         columns = []
-        for j, outcome in enumerate(self.outcomes):
-            low, middle, high = (outcome.natural(mean[:, j] + k * sd[:, j]) for k in (-1, 0, 1))
-            columns.append((middle, abs(high - low) / 2))
-        natural = [np.stack(c, 1) for c in zip(*columns, strict=True)]
-        return Prediction(natural[0], natural[1], mean, sd)
+        for j, transform in enumerate(self.transforms):
+            ends = [transform.untransform(mean[:, j] + k * sd[:, j]) for k in (-1, 0, 1)]
+            columns.append((ends[1], abs(ends[2] - ends[0]) / 2))
+        means, sds = zip(*columns, strict=True)
+        return Prediction(np.stack(means, 1), np.stack(sds, 1))
 
-    def imagine(self, codes: Codes) -> Surrogate:
-        """The surrogate as if it had measured its own expectation at further configurations."""
+    def condition_on_mean(self, codes: Codes) -> Surrogate:
+        """The surrogate as if it had measured its own mean at further configurations `k x p`.
+
+        Known as the kriging believer (Ginsbourger et al. 2010, "Kriging is well-suited to
+        parallelize optimization").
+        """
         if not len(codes):
             return self
-        expected, _ = self.standardised(codes)
-        targets = torch.cat([self.targets, expected])
-        known = torch.cat([self.known, torch.zeros_like(expected)])
-        everything = np.concatenate([self.codes, codes])
-        processes = tuple(
-            gp.with_data(gp.distances.places(everything), targets[:, j], known[:, j])
-            for j, gp in enumerate(self.processes)
-        )
-        return replace(self, processes=processes, codes=everything, targets=targets, known=known)
+        expected, _ = self.moments(codes)
+        inputs = [as_inputs(codes)] * len(self.models)
+        model = self.model.condition_on_observations(inputs, expected)
+        return replace(self, model=model, codes=np.concatenate([self.codes, codes]))
+
+
+def as_inputs(codes: Codes | Tensor) -> Tensor:
+    """Codes as the inputs of a model, `... x p` in double precision."""
+    return torch.as_tensor(codes).double()
 
 
 def relevant(parameters: Sequence[Parameter], objective: Objective) -> tuple[int, ...]:

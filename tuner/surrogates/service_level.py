@@ -21,7 +21,7 @@ GOODPUT_SHARE = "p99"
 
 
 @dataclass(frozen=True)
-class Level:
+class ServiceLevel:
     """A bound on a metric: `p99_ttft_ms<500`, `accuracy>=default-0.01`.
 
     Attributes:
@@ -59,7 +59,7 @@ class Level:
         return Objective.parse(f"{self.metric}:{self.direction}")
 
 
-def parse_levels(texts: Iterable[str]) -> tuple[Level, ...]:
+def parse_levels(texts: Iterable[str]) -> tuple[ServiceLevel, ...]:
     """Levels from texts, each either one comparison or per-request bounds `ttft:500 tpot:50`.
 
     Per-request bounds are in milliseconds, as `vllm bench serve --goodput` takes them, and are
@@ -68,7 +68,7 @@ def parse_levels(texts: Iterable[str]) -> tuple[Level, ...]:
     Raises:
         UserError: a text is neither; the message shows both forms.
     """
-    levels: list[Level] = []
+    levels: list[ServiceLevel] = []
     for text in texts:
         match = _LEVEL.fullmatch(text)
         if match is not None:
@@ -84,7 +84,7 @@ def parse_levels(texts: Iterable[str]) -> tuple[Level, ...]:
         for part in filter(None, parts):
             metric = f"{GOODPUT_SHARE}_{part['kind']}_ms"
             bound = float(part["ms"])
-            levels.append(Level(metric, "min", bound, None, f"{metric}<={bound:g}"))
+            levels.append(ServiceLevel(metric, "min", bound, None, f"{metric}<={bound:g}"))
     return tuple(dict.fromkeys(levels))
 
 
@@ -94,20 +94,22 @@ def goodput_bounds(texts: Iterable[str]) -> dict[str, float]:
     return {match["kind"]: float(match["ms"]) for match in found if match is not None}
 
 
-def limits_of(levels: Sequence[Level], default: Mapping[str, float]) -> list[float | None]:
+def limits_of(levels: Sequence[ServiceLevel], default: Mapping[str, float]) -> list[float | None]:
     """The bounds as numbers, given the default configuration's metrics."""
     return [level.limit(default.get(level.metric)) for level in levels]
 
 
-def _level(match: re.Match[str], text: str) -> Level:
+def _level(match: re.Match[str], text: str) -> ServiceLevel:
     direction: Direction = "min" if match["sense"].startswith("<") else "max"
     if match["bound"] is not None:
-        return Level(match["metric"], direction, float(match["bound"]), None, text)
+        return ServiceLevel(match["metric"], direction, float(match["bound"]), None, text)
     how: Literal["+", "-", "*"] = match["how"] or "+"  # type: ignore[assignment]
-    return Level(match["metric"], direction, float(match["by"] or 0.0), how, text)
+    return ServiceLevel(match["metric"], direction, float(match["by"] or 0.0), how, text)
 
 
-def modelled(objectives: Sequence[Objective], levels: Sequence[Level]) -> tuple[Objective, ...]:
+def modelled_outputs(
+    objectives: Sequence[Objective], levels: Sequence[ServiceLevel]
+) -> tuple[Objective, ...]:
     """What has to be known of a configuration: the objectives, then what levels add to them."""
     known = {(o.metric, o.direction) for o in objectives}
     extra = [level.objective for level in levels if (level.metric, level.direction) not in known]

@@ -7,7 +7,8 @@ Categories are at distance 1 of one another and of being inactive. Numbers lie o
 1, and being inactive beside its middle, at distance 1 from its ends: at distance 1 from all of it
 there is no such point, and the kernel would be none (not positive semidefinite).
 
-Notation: d of the p parameters matter; V values in all of them together, inactive ones included.
+Notation: d of the p parameters matter; V values in all of them together, inactive ones included;
+"..." stands for any batch dimensions.
 """
 
 from __future__ import annotations
@@ -51,13 +52,14 @@ class DistanceTables:
         sizes = torch.tensor([len(t) for t in self.tables])
         return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
 
-    def places(self, codes: Codes) -> Tensor:
-        """Row of each code in its table, `n x d`."""
-        return torch.as_tensor(codes[:, list(self.columns)].astype(np.int64) + 1)
+    def value_indices(self, codes: Codes | Tensor) -> Tensor:
+        """Row of each code in the table of its parameter: `... x n x p` to `... x n x d`."""
+        return torch.as_tensor(codes)[..., list(self.columns)].long() + 1
 
-    def to_values(self, places: Tensor) -> list[Tensor]:
-        """Squared distances of n rows to every value of each parameter: d matrices `V_k x n`."""
-        return [t[:, places[:, k]] for k, t in enumerate(self.tables)]
+    def to_values(self, indices: Tensor) -> Tensor:
+        """Squared distances of all values to those of rows: `... x n x d` to `... x V x n`."""
+        columns = [t[:, indices[..., k]] for k, t in enumerate(self.tables)]
+        return torch.cat(columns).movedim(0, -2)
 
 
 def _table(parameter: Parameter) -> Tensor:

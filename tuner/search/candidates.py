@@ -1,16 +1,16 @@
-"""Where to look for the best next configuration: all of them, or a pool and a climb from it."""
+"""Optimising an acquisition function over a space: all of it, or a pool and climbs from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
+import torch
+from botorch.acquisition import AcquisitionFunction
 
 from tuner.space.contract import Codes, Space
+from tuner.surrogates.surrogate import as_inputs
 
 Floats = npt.NDArray[np.float64]
-Score = Callable[[Codes], Floats]
 
 POOL = 1_000
 """Fresh configurations in the pool; half of them drawn uniformly over configurations."""
@@ -23,13 +23,17 @@ CHILDREN = 12
 ROUNDS = 6
 """Rounds of climbing, fewer where one of them finds nothing better."""
 BLOCK = 512
-"""Configurations scored at once: what that takes then stays in the processor's cache."""
+"""Configurations evaluated at once: what that takes then stays in the processor's cache."""
 
 
-def best_candidates(
-    space: Space, score: Score, known: Codes, front: Codes, rng: np.random.Generator
+def optimize_acquisition(
+    space: Space,
+    acquisition: AcquisitionFunction,
+    known: Codes,
+    front: Codes,
+    rng: np.random.Generator,
 ) -> tuple[Codes, Floats]:
-    """Unmeasured valid configurations and their scores, best first.
+    """Valid configurations that are not known yet and their values, best first.
 
     All of them where the space can be listed; otherwise a pool drawn afresh from the space and
     from around the front, and climbs from its best by changing one or two decisions at a time.
@@ -37,7 +41,7 @@ def best_candidates(
     rows = space.rows()
     if rows is not None:
         rows = without(rows, known)
-        return _sorted(rows, _scored(score, rows)) if len(rows) else (rows, np.empty(0))
+        return _sorted(rows, evaluated(acquisition, rows)) if len(rows) else (rows, np.empty(0))
     half = POOL // 2
     parts = [space.sample(half, rng, uniform=True), space.sample(half, rng)]
     if len(front):
@@ -46,7 +50,7 @@ def best_candidates(
     pool = without(np.unique(np.concatenate(parts), axis=0), known)
     if not len(pool):
         return pool, np.empty(0)
-    pool, scores = _sorted(pool, _scored(score, pool))
+    pool, scores = _sorted(pool, evaluated(acquisition, pool))
     for _ in range(ROUNDS):
         best = np.repeat(pool[:STARTS], CHILDREN // 2, axis=0)
         children = [space.mutate(best, rng, changes=changes) for changes in (1, 2)]
@@ -56,7 +60,7 @@ def best_candidates(
             break
         top = scores[0]
         pool, scores = _sorted(
-            np.concatenate([pool, fresh]), np.concatenate([scores, _scored(score, fresh)])
+            np.concatenate([pool, fresh]), np.concatenate([scores, evaluated(acquisition, fresh)])
         )
         if scores[0] <= top:
             break
@@ -75,10 +79,14 @@ def _keys(codes: Codes) -> npt.NDArray[np.void]:
     return flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).reshape(-1)
 
 
-def _scored(score: Score, codes: Codes) -> Floats:
-    return np.concatenate(
-        [score(part) for part in np.split(codes, range(BLOCK, len(codes), BLOCK))]
-    )
+def evaluated(acquisition: AcquisitionFunction, codes: Codes) -> Floats:
+    """The acquisition function at each of N configurations, length N."""
+    if not len(codes):
+        return np.empty(0)
+    with torch.no_grad():
+        parts = [acquisition(part[:, None]) for part in torch.split(as_inputs(codes), BLOCK)]
+    values: Floats = torch.cat(parts).numpy()
+    return values
 
 
 def _sorted(codes: Codes, scores: Floats) -> tuple[Codes, Floats]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tuner.search._history import History
+from tuner.search.dataset import Dataset
 from tuner.space.contract import Codes, Space
 from tuner.surrogates import Objective, Surrogate
 
@@ -17,33 +17,33 @@ SECONDS = Objective("seconds", "min", scale="log")
 
 
 @dataclass(frozen=True)
-class Cost:
+class CostModel:
     """Expected seconds of a measurement after the last one.
 
-    The time from the first window on is a process over the space, on the log scale. The time
+    The time from the first window on is a surrogate over the space, on the log scale. The time
     before it has two values: what it took, in the median, where a parameter that restarts the
     engine had changed, and where none had. Without any known time every measurement costs 1.
 
     Attributes:
-        run: the process of the time from the first window on; None where nothing is known.
-        restart_s: time before that where the engine starts anew.
-        stay_s: the same where it does not.
+        run: the surrogate of the time from the first window on; None where nothing is known.
+        cold_setup_s: time before that where the engine starts anew.
+        warm_setup_s: the same where it does not.
         last: the configuration measured last, length p.
         restarts: which parameters restart the engine, length p.
 
     """
 
     run: Surrogate | None
-    restart_s: float
-    stay_s: float
+    cold_setup_s: float
+    warm_setup_s: float
     last: Codes
     restarts: npt.NDArray[np.bool_]
 
     @classmethod
-    def fit(cls, space: Space, history: History) -> Cost:
-        """Learn from the measurements whose times the history holds (`History.seconds`)."""
+    def fit(cls, space: Space, dataset: Dataset) -> CostModel:
+        """Learn from the measurements whose times the dataset holds (`Dataset.seconds`)."""
         restarts = np.array([p.restart for p in space.parameters], dtype=bool)
-        codes, seconds = history.sequence, history.seconds
+        codes, seconds = dataset.sequence, dataset.seconds
         known = np.isfinite(seconds).all(1) & (seconds.sum(1) > 0)
         if not known.any():
             return cls(None, 0.0, 0.0, np.empty(0, np.int32), restarts)
@@ -51,18 +51,19 @@ class Cost:
         anew[1:] = (codes[1:] != codes[:-1])[:, restarts].any(1)
         setup, run = seconds.T
         started, stayed = setup[known & anew], setup[known & ~anew]
-        restart_s = float(np.median(started if len(started) else stayed))
-        stay_s = float(np.median(stayed)) if len(stayed) else restart_s
-        places, first = np.unique(codes[known], axis=0, return_index=True)
+        cold_setup_s = float(np.median(started if len(started) else stayed))
+        warm_setup_s = float(np.median(stayed)) if len(stayed) else cold_setup_s
+        distinct, first = np.unique(codes[known], axis=0, return_index=True)
         times = np.maximum(run[known][first], 1e-3)[:, None]
-        surrogate = Surrogate.fit(space, places, times, None, [SECONDS])
-        return cls(surrogate, max(restart_s, stay_s), stay_s, codes[-1], restarts)
+        surrogate = Surrogate.fit(space, distinct, times, None, [SECONDS])
+        return cls(surrogate, max(cold_setup_s, warm_setup_s), warm_setup_s, codes[-1], restarts)
 
     def seconds(self, codes: Codes) -> Floats:
         """Expected seconds of measuring each of N configurations next, length N."""
         if self.run is None or not len(codes):
             return np.ones(len(codes))
-        mean, _ = self.run.standardised(codes)
+        mean, _ = self.run.moments(codes)
         anew = (codes != self.last)[:, self.restarts].any(1)
-        running = self.run.outcomes[0].natural(mean[:, 0].numpy())
-        return np.asarray(running + np.where(anew, self.restart_s, self.stay_s), dtype=np.float64)
+        running = self.run.transforms[0].untransform(mean[:, 0].numpy())
+        setup = np.where(anew, self.cold_setup_s, self.warm_setup_s)
+        return np.asarray(running + setup, dtype=np.float64)

@@ -38,7 +38,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class History:
+class Dataset:
     """Everything measured, failed or running, each configuration once.
 
     Attributes:
@@ -49,11 +49,13 @@ class History:
         failed: configurations that failed and never worked, `f x p`.
         causes: why, length f.
         pending: configurations being measured, `q x p`.
-        told: how many observations there are, repeats and failures included.
-        sequence: the configuration of every observation, in order, `told x p`; empty where
-            nobody asks what measurements take.
-        seconds: of each of these before the first window and from there on, `told x 2`; NaN
-            where unknown.
+        n_observations: how many observations there are, repeats and failures included.
+        sequence: the configuration of every observation, in order, `n_observations x p`;
+            empty where nobody asks what measurements take.
+        seconds: of each of these before the first window and from there on,
+            `n_observations x 2`; NaN where unknown.
+        meets_levels: which rows of `baseline` are expected to keep the service levels, length
+            n + q; all of them until a model has said otherwise.
 
     """
 
@@ -64,9 +66,10 @@ class History:
     failed: Codes
     causes: tuple[str, ...]
     pending: Codes
-    told: int
+    n_observations: int
     sequence: Codes
     seconds: Floats
+    meets_levels: npt.NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -77,7 +80,7 @@ class History:
         pending: Codes | None = None,
         *,
         timed: bool = False,
-    ) -> History:
+    ) -> Dataset:
         """Merge repeats; a measurement with a value that is not finite counts as failed."""
         p, m = len(space.parameters), len(outputs)
         groups: dict[bytes, list[Observation]] = {}
@@ -90,6 +93,7 @@ class History:
                 broken.setdefault(key, (seen.code, seen.cause or "not a number"))
         broken = {key: entry for key, entry in broken.items() if key not in groups}
         merged = [_merge(group, m) for group in groups.values()]
+        pending = _stack([], p) if pending is None else pending
         return cls(
             codes=_stack([group[0].code for group in groups.values()], p),
             values=np.array([v for v, _ in merged]).reshape(-1, m),
@@ -97,28 +101,35 @@ class History:
             counts=np.array([len(group) for group in groups.values()], dtype=np.int64),
             failed=_stack([code for code, _ in broken.values()], p),
             causes=tuple(cause for _, cause in broken.values()),
-            pending=_stack([], p) if pending is None else pending,
-            told=len(observations),
+            pending=pending,
+            n_observations=len(observations),
             sequence=_stack([seen.code for seen in observations if timed], p),
             seconds=np.array(
                 [seen.seconds or (np.nan, np.nan) for seen in observations if timed]
             ).reshape(-1, 2),
+            meets_levels=np.ones(len(groups) + len(pending), dtype=bool),
         )
 
     @property
-    def known(self) -> Codes:
+    def evaluated(self) -> Codes:
         """Configurations that need no first measurement: measured, failed and pending."""
         return np.concatenate([self.codes, self.failed, self.pending])
 
     @property
-    def settled(self) -> History:
+    def baseline(self) -> Codes:
+        """What a model is conditioned on, `(n + q) x p`: measured, then pending configurations."""
+        return np.concatenate([self.codes, self.pending])
+
+    @property
+    def without_pending(self) -> Dataset:
         """The same without what is being measured."""
-        return replace(self, pending=self.pending[:0])
+        measured = len(self.codes)
+        return replace(self, pending=self.pending[:0], meets_levels=self.meets_levels[:measured])
 
     @property
     def key(self) -> bytes:
         """Equal for equal histories, different for different ones."""
-        digest = hashlib.sha256(repr((self.told, self.causes)).encode())
+        digest = hashlib.sha256(repr((self.n_observations, self.causes)).encode())
         known = (self.codes, self.values, self.sems, self.counts, self.failed, self.pending)
         for array in (*known, self.sequence, self.seconds):
             digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())

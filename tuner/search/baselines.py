@@ -1,4 +1,4 @@
-"""Samplers of Optuna that the tuner is compared with."""
+"""Optuna's samplers that the tuner is compared with."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import optuna
 
-PEERS = ("qmc", "tpe", "nsga2", "gp")
-REPEATS_FORGIVEN = 20
+BASELINES = ("qmc", "tpe", "nsga2", "gp")
+MAX_FREE_REPEATS = 20
 """Times in a row that one may ask for what it has, before it gets something random."""
 
 
-def peer_sampler(name: str, seed: int, *, deterministic: bool) -> optuna.samplers.BaseSampler:
-    """One of `PEERS`, set as its authors do; `deterministic` says that nothing is noisy."""
+def baseline_sampler(name: str, seed: int, *, deterministic: bool) -> optuna.samplers.BaseSampler:
+    """One of `BASELINES`, set as its authors do; `deterministic` says that nothing is noisy."""
     import optuna
 
     samplers: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
