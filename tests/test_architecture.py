@@ -142,6 +142,16 @@ def test_no_module_imports_itself_by_way_of_others():
     assert circles(arrows) == []
 
 
+LONGEST_FILE = 350
+
+
+def test_no_file_is_longer_than_a_person_reads_at_once():
+    lengths = {
+        str(p.relative_to(PACKAGE)): len(p.read_text().splitlines()) for p in PACKAGE.rglob("*.py")
+    }
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
+
+
 def test_the_command_line_starts_without_the_heavy_libraries():
     code = (
         "import sys, tuner.cli.app; "

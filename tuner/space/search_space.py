@@ -222,6 +222,10 @@ class SearchSpace:
         """The selected features: Boolean ones to True, typed ones to their values."""
         return self._argument_map.selection(self.encode([configuration])[0])
 
+    def selections(self, codes: Codes) -> list[dict[str, Value]]:
+        """The selected features of rows of codes, valid or not."""
+        return [self._argument_map.selection(code) for code in codes]
+
     def arguments(self, configuration: Configuration) -> Arguments:
         """What the engine is told so that it runs like this."""
         return self._argument_map.arguments(self.encode([configuration])[0])

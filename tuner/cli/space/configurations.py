@@ -142,8 +142,7 @@ def _drawn_as_by_the_tuner(
     model = load_model(file)
     version = installed_version(engine_of(model))
     space = search_space(model, pins=_pins(model, given, raw=False), engine_version=version)
-    codes = space.sample(n, np.random.default_rng(seed))
-    return [space.selection(configuration) for configuration in space.decode(codes)]
+    return space.selections(space.sample(n, np.random.default_rng(seed)))
 
 
 def _sampled(
