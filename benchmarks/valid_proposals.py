@@ -68,7 +68,7 @@ class Judge:
 
     def invalid(self, codes: np.ndarray, *, solve: bool) -> int:
         """How many of N rows are no valid configuration."""
-        chosen = [self.space._telling.selection(code) for code in codes]  # whether valid or not
+        chosen = self.space.selections(codes)  # whether valid or not
         valid = self.rules.valid(self.rules.layout.rows(chosen))
         if solve:
             nothing = dict.fromkeys(self.space.model.features, False)

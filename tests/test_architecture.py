@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,76 @@ def test_arrows_between_rooms_go_down_only(room):
 
 def test_nobody_imports_the_command_line():
     assert not [p for p in SOURCES if room_of(p) != "cli" and "cli" in imported_rooms(p)]
+
+
+def module_of(path: Path) -> str:
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def needed(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`, inside functions too."""
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            continue
+        yield from needed(child)
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """The modules of tuner that a file imports, lazily or not, as far as it names them.
+
+    `from package import name` is the module `package.name` where there is one, else the package.
+    """
+    found = set()
+    for node in needed(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in modules else str(node.module))
+    return found & modules - {module_of(path)}
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules of which each imports all others, directly or not."""
+    reached: dict[str, set[str]] = {}
+    for start in arrows:
+        seen, waiting = set(), [start]
+        while waiting:
+            for other in arrows[waiting.pop()] - seen:
+                seen.add(other)
+                waiting.append(other)
+        reached[start] = seen
+    groups = {
+        frozenset(b for b in reached[a] if a in reached[b]) for a in arrows if a in reached[a]
+    }
+    return sorted(sorted(group) for group in groups)
+
+
+def test_a_circle_is_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == [["b", "c"]]
+    code = "if TYPE_CHECKING:\n    import x\ndef f():\n    import y\n"
+    names = [n.names[0].name for n in needed(ast.parse(code)) if isinstance(n, ast.Import)]
+    assert names == ["y"]
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    modules = {module_of(path) for path in PACKAGE.rglob("*.py")}
+    arrows = {module_of(p): imported_modules(p, modules) for p in PACKAGE.rglob("*.py")}
+    assert circles(arrows) == []
+
+
+LONGEST_FILE = 350
+
+
+def test_no_file_is_longer_than_a_person_reads_at_once():
+    lengths = {
+        str(p.relative_to(PACKAGE)): len(p.read_text().splitlines()) for p in PACKAGE.rglob("*.py")
+    }
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
 
 
 def test_the_command_line_starts_without_the_heavy_libraries():

@@ -19,13 +19,11 @@ from tuner.search import AcquisitionFactory, Objective, parse_levels
 from tuner.space import (
     Arguments,
     Configuration,
-    SearchSpace,
     Space,
     Value,
     engine_of,
-    environment_domains,
-    environment_pins,
     load_model,
+    search_space,
 )
 from tuner.study import DEFAULT_OBJECTIVES, Observer, StudySpec
 from tuner.study.session import Ask, Limits, Session
@@ -245,11 +243,8 @@ def _space(
     if not isinstance(space, str | Path):
         return space
     model = load_model(space)
-    return SearchSpace.from_model(
-        model,
-        pins={**environment_pins(model, installed_version(engine_of(model))), **pins},
-        domains={**environment_domains(model), **domains},
-    )
+    version = installed_version(engine_of(model))
+    return search_space(model, pins=pins, domains=domains, engine_version=version)
 
 
 def _metric(value: float | tuple[float, float]) -> Metric:

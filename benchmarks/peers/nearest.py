@@ -52,7 +52,7 @@ class Nearest:
             if row not in rows:
                 return row
         left = np.setdiff1d(np.arange(len(self.space)), np.array(rows))
-        row = self.space.nearest(codes, left)
+        row = self.space.nearest_row(codes, left)
         self.peer.add(self.space.rows_[row].tolist(), self.values[row].tolist())
         return row
 

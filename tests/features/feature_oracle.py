@@ -10,7 +10,9 @@ import itertools
 import math
 import random
 
-from tuner.features import FeatureModel
+import numpy as np
+
+from tuner.features import FeatureModel, layout_of
 from tuner.features import expression as ast
 
 TEXTS = ("a", "bb", "ccc")
@@ -154,28 +156,28 @@ def tree(feature) -> list[dict]:
 
 def configurations(model: FeatureModel, *, canonical: bool = True) -> list[dict]:
     """Every valid configuration, one after another."""
-    return [
+    valid = [
         c
         for c in tree(model.root)
         if all(holds(model, k.expression, c) for k in model.all_constraints)
-        and (not canonical or is_canonical(model, c))
     ]
+    return [c for c in valid if is_canonical(model, c, valid)] if canonical else valid
 
 
-def is_canonical(model: FeatureModel, configuration: dict) -> bool:
+def is_canonical(model: FeatureModel, configuration: dict, valid: list[dict]) -> bool:
     for feature in model.features.values():
         if feature.inert is None or feature.name not in configuration:
             continue
         if not holds(model, feature.inert.expression, configuration):
             continue
-        if amounts_to(model, feature, configuration) != configuration:
+        if amounts_to(model, feature, configuration, valid) != configuration:
             return False
     return True
 
 
-def amounts_to(model: FeatureModel, feature, configuration: dict) -> dict:
+def amounts_to(model: FeatureModel, feature, configuration: dict, valid: list[dict]) -> dict:
     """The configuration with one feature as an inert one is taken."""
-    _, group = model.places[feature.name]
+    parent, group = model.parent_groups[feature.name]
     rest = {
         k: v
         for k, v in configuration.items()
@@ -184,18 +186,44 @@ def amounts_to(model: FeatureModel, feature, configuration: dict) -> dict:
     removable = group.kind in ("optional", "or") or (
         group.kind == "cardinality" and group.lower < group.upper
     )
-    if removable or (group.kind == "alternative" and group.features[0] is not feature):
+    if group.kind == "alternative":
+        removable = feature is not first_left(group, valid)
+    if removable and any(parent.name in c and feature.name not in c for c in valid):
         return rest
-    return {**rest, **defaults(feature)}
+    return {**rest, **defaults(feature, valid)}
 
 
-def defaults(feature) -> dict:
-    found = {feature.name: True if not feature.typed else feature.default}
+def first_left(group, valid: list[dict]):
+    """The first child that a valid configuration has."""
+    return next((f for f in group.features if any(f.name in c for c in valid)), None)
+
+
+def defaults(feature, valid: list[dict]) -> dict:
+    """A feature and what is below it at its defaults, or at what the constraints leave of them."""
+    found = {feature.name: True if not feature.typed else default_left(feature, valid)}
     for group in feature.groups:
         first = {"mandatory": len(group.features), "optional": 0, "or": 1, "alternative": 1}
-        for child in group.features[: first.get(group.kind, group.lower)]:
-            found.update(defaults(child))
+        size = first.get(group.kind, group.lower)
+        for i, child in enumerate(group.features):
+            if (group.lower, group.upper) == (1, 1):
+                on = child is (first_left(group, valid) or group.features[0])
+            else:
+                on = i < size
+                if not any(feature.name in c and (child.name in c) == on for c in valid):
+                    on = not on
+            if on:
+                found.update(defaults(child, valid))
     return found
+
+
+def default_left(feature, valid: list[dict]):
+    """The default of a typed feature, else the nearest number or the first text that is left."""
+    left = [v for v in feature.domain if any(c.get(feature.name) == v for c in valid)]
+    if feature.default in left or not left:
+        return feature.default
+    if feature.type == "String":
+        return left[0]
+    return min(left, key=lambda value: abs(value - feature.default))
 
 
 def holds(model: FeatureModel, e, c: dict) -> bool:  # noqa: PLR0911
@@ -266,3 +294,35 @@ def number(model: FeatureModel, e, c: dict):  # noqa: PLR0911
 
 def key(configuration: dict) -> tuple:
     return tuple(sorted(configuration.items()))
+
+
+def decided(decision, configuration: dict):
+    """What a configuration has for a decision of `layout_of`; None where there is none."""
+    name = decision.feature.name
+    if decision.kind == "choice":
+        return next((child for child in decision.values if child in configuration), None)
+    return name in configuration if decision.kind == "switch" else configuration.get(name)
+
+
+def sequential_probabilities(
+    model: FeatureModel, valid: list[dict], order: list[str]
+) -> np.ndarray:
+    """For each configuration the probability that decisions in this order lead to it.
+
+    Each decision takes every value that some configuration with the same decisions before it has,
+    with the same probability. Decisions that are not in the order have to follow from the others.
+    """
+    decisions = {d.name: d for d in layout_of(model).decisions}
+    probabilities = np.ones(len(valid))
+    alike = [list(range(len(valid)))]  # those with the same decisions so far
+    for name in order:
+        parts = []
+        for group in alike:
+            by_value: dict = {}
+            for i in group:
+                by_value.setdefault(decided(decisions[name], valid[i]), []).append(i)
+            probabilities[group] /= len(by_value)
+            parts += by_value.values()
+        alike = parts
+    assert all(len(group) == 1 for group in alike)
+    return probabilities

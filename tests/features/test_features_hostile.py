@@ -18,11 +18,11 @@ from tuner.features import (
     compile_model,
     core,
     dead,
+    deadline,
     explain,
     false_optional,
-    nearest,
+    nearest_configuration,
     read_uvl,
-    within,
 )
 
 COMMANDS = [
@@ -127,14 +127,19 @@ def test_what_no_solver_answers_ends_in_a_sentence(command, tmp_path):
 
 def test_the_limit_that_ends_first_holds():
     solver = Solver(read_uvl(PIGEONHOLES))
-    with within(1000), within(0.1), within(None), pytest.raises(ModelError, match=r"within 0\.1 s"):
+    with (
+        deadline(1000),
+        deadline(0.1),
+        deadline(None),
+        pytest.raises(ModelError, match=r"within 0\.1 s"),
+    ):
         solver.satisfiable()
-    with within(0.1), within(1000), pytest.raises(ModelError, match=r"within 0\.1 s"):
+    with deadline(0.1), deadline(1000), pytest.raises(ModelError, match=r"within 0\.1 s"):
         explain(solver)
     with pytest.raises(ModelError, match=r"within 0\.1 s"):
         compile_model(solver.model, seconds=0.1)
-    with within(0.1), pytest.raises(ModelError, match=r"within 0\.1 s"):
-        nearest(solver, {})
+    with deadline(0.1), pytest.raises(ModelError, match=r"within 0\.1 s"):
+        nearest_configuration(solver, {})
 
 
 def test_a_contradictory_model_is_explained(tmp_path):
@@ -143,7 +148,7 @@ def test_a_contradictory_model_is_explained(tmp_path):
     result = CliRunner().invoke(app, ["check", str(path)])
     assert result.exit_code == 1
     assert "constraint: B => !C (line 8)" in result.stdout
-    assert asked("count", path)[0] == {"configurations": 0}
+    assert asked("count", path)[0] == {"configurations": 0, "of": "search"}
     assert asked("list", path)[0] == []
     assert "no valid configuration" in asked("sample", path)[1]
 

@@ -64,7 +64,9 @@ def ours(model: FeatureModel) -> dict:
 
 def agree(model: FeatureModel, theirs: dict) -> None:
     if "false_optional" in theirs:  # flamapy names those too that are dead or that `[n]` forces
-        forced = {n for n, (_, group) in model.places.items() if group.lower >= len(group.features)}
+        forced = {
+            n for n, (_, group) in model.parent_groups.items() if group.lower >= len(group.features)
+        }
         left = set(theirs["false_optional"]) - set(theirs["dead"]) - forced
         theirs["false_optional"] = sorted(left)
     if "bdd_count" in theirs:

@@ -67,7 +67,7 @@ def test_every_construct_is_read():
     assert model.constraints[0].line == 22
     assert len(model.all_constraints) == 8
     assert model.parent("D").name == "Engine"
-    assert model.places["D"][1].upper == 2
+    assert model.parent_groups["D"][1].upper == 2
 
 
 ERRORS = {

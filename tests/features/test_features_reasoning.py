@@ -29,13 +29,14 @@ from tuner.features import (
     evaluate,
     explain,
     false_optional,
-    nearest,
-    parse_choices,
+    nearest_configuration,
+    parse_pins,
     read_uvl,
+    selections,
     wished,
 )
 from tuner.features import _ddnnf as circuits
-from tuner.features import _tables as tables
+from tuner.features import _diagrams as tables
 
 SHARED = Path(os.environ.get("TUNER_SHARED", Path(__file__).parents[3] / "shared"))
 
@@ -143,7 +144,7 @@ def test_core_dead_and_atomic_are_those_of_brute_force(options):
         assert sorted(map(sorted, atomic_sets(solver))) == sorted(map(sorted, together.values()))
         assert set(false_optional(solver)) == {
             name
-            for name, (parent, group) in model.places.items()
+            for name, (parent, group) in model.parent_groups.items()
             if group.lower < len(group.features)
             and any(name in c for c in valid)
             and all(name in c for c in valid if parent.name in c)
@@ -169,9 +170,9 @@ def test_shares_and_conditional_counts_are_those_of_brute_force():
             assert compiled.value_counts(name) == tuple(
                 sum(c.get(name) == value for c in valid) for value in feature.domain
             )
-            given = compiled.given({name: False})
+            given = compiled.condition({name: False})
             assert given.count == sum(name not in c for c in valid)
-            given = compiled.given({name: feature.domain[-1]})
+            given = compiled.condition({name: feature.domain[-1]})
             kept = [c for c in valid if c.get(name) == feature.domain[-1]]
             assert sorted(map(key, given.layout.configurations(given.rows()))) == sorted(
                 map(key, kept)
@@ -250,7 +251,7 @@ def test_a_repaired_configuration_is_valid_and_as_near_as_can_be():
         if not valid:
             continue
         wanted = random.Random(seed).choice(tree(model.root))
-        found = nearest(Solver(model), wanted)
+        found = nearest_configuration(Solver(model), wanted)
         assert evaluate(model, found)
         assert distance(wanted, found) == min(distance(wanted, c) for c in valid)
         if evaluate(model, wanted):
@@ -327,7 +328,7 @@ constraints
 
 def test_explanations_speak_the_words_of_the_model():
     model = read_uvl(SMALL)
-    causes = explain(Solver(model), parse_choices(model, ["beams=8", "batch=16", "Cache=true"]))
+    causes = explain(Solver(model), parse_pins(model, ["beams=8", "batch=16", "Cache=true"]))
     assert [c.text for c in causes if c.kind == "constraint"] == [
         "Beams & batch => beams * batch <= 32"
     ]
@@ -338,11 +339,9 @@ def test_explanations_speak_the_words_of_the_model():
 
 def test_choices_are_read_as_a_person_writes_them():
     model = read_uvl(SMALL)
-    assert parse_choices(model, ["heat=0.5", "Decoding=Beams", "Cache=no"]) == {
-        "heat": 0.5,
-        "Beams": True,
-        "Cache": False,
-    }
+    pins = parse_pins(model, ["heat=0.5", "Decoding=Beams", "Cache=no"])
+    assert pins == {"heat": 0.5, "Decoding": "Beams", "Cache": False}
+    assert selections(model, pins) == {"heat": 0.5, "Beams": True, "Cache": False}
     for wrong, message in {
         "heat=7": "can't be 7.0: 0.5, 1.0, 1.5",
         "heat=x": "needs a number",
@@ -351,9 +350,9 @@ def test_choices_are_read_as_a_person_writes_them():
         "Cache=4": "true or false",
     }.items():
         with pytest.raises(ModelError, match=message):
-            parse_choices(model, [wrong])
+            parse_pins(model, [wrong])
     with pytest.raises(ModelError, match="given twice"):
-        parse_choices(model, ["heat=0.5", "heat=1"])
+        parse_pins(model, ["heat=0.5", "heat=1"])
 
 
 def test_a_wish_brings_ancestors_and_ousts_the_other_alternatives():
@@ -378,7 +377,7 @@ def test_inert_choices_count_once():
     text = SMALL.replace("Cache\n", "Cache {inert 'Greedy'}\n")
     every = compile_model(read_uvl(text), canonical=False)
     once = compile_model(read_uvl(text))
-    greedy = every.given({"Greedy": True}).count
+    greedy = every.condition({"Greedy": True}).count
     assert once.count == every.count - greedy // 2
     assert not any("Greedy" in c and "Cache" in c for c in once.iterate())
 
@@ -418,11 +417,11 @@ def test_a_diff_tells_what_changed_in_the_text():
 
 def test_indices_reach_every_configuration_once():
     compiled = compile_model(read_uvl(SMALL))
-    rows = compiled.at(np.arange(compiled.count))
+    rows = compiled.unrank(np.arange(compiled.count))
     assert len(np.unique(rows, axis=0)) == compiled.count
     assert Counter(map(key, compiled.iterate())).most_common(1)[0][1] == 1
     with pytest.raises(IndexError):
-        compiled.at(np.array([compiled.count]))
+        compiled.unrank(np.array([compiled.count]))
 
 
 def test_what_can_not_be_counted_says_so():

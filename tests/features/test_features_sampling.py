@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from feature_oracle import configurations, key, random_text
+from feature_oracle import configurations, key, random_text, sequential_probabilities
 from scipy.stats import chi2
 
 from tuner.features import (
@@ -15,6 +15,7 @@ from tuner.features import (
     by_distance,
     compile_model,
     cover,
+    layout_of,
     maximin,
     one_wise,
     read_uvl,
@@ -81,31 +82,31 @@ def test_uniform_draws_are_uniform_where_counts_exceed_64_bits():
     assert len(np.unique(rows, axis=0)) == 4000
 
 
-def weight(model, feature, configuration) -> float:
-    """The probability of a configuration when choices are made from the root down."""
-    found = 1 / len(feature.domain)
-    for group in feature.groups:
-        sizes = range(group.lower, group.upper + 1)
-        found /= sum(1 for n in sizes for _ in itertools.combinations(group.features, n))
-        for child in group.features:
-            if child.name in configuration:
-                found *= weight(model, child, configuration)
-    return found
-
-
 @pytest.mark.parametrize("given", [{}, {"Greedy": False}, {"heat": 3}])
-def test_weighted_draws_give_each_branch_its_share(given):
+def test_weighted_draws_decide_one_after_another(given):
     model = read_uvl(MODEL)
-    compiled = compile_model(model).given(given)
+    compiled = compile_model(model).condition(given)
     valid = [
         c
         for c in configurations(model)
         if all(c.get(name, False) == value for name, value in given.items())
     ]
-    weights = np.array([weight(model, model.root, c) for c in valid])
+    first = ["Decoding"]  # others depend on it
+    rest = [d.name for d in layout_of(model).decisions if d.name not in first]
+    expected = sequential_probabilities(model, valid, first + rest)
     rows = compiled.sample(40_000, np.random.default_rng(3), weighted=True)
     found = frequencies(compiled, rows, valid)
-    assert 0.001 < chi_square(found, weights / weights.sum()) < 0.999
+    assert 0.001 < chi_square(found, expected) < 0.999
+
+
+def test_weighted_draws_take_the_order_that_is_given():
+    model = read_uvl("features\n  A\n    optional\n      B\n      C\nconstraints\n  B => C\n")
+    compiled, valid = compile_model(model), configurations(model)
+    for order, both in ((["B", "C"], 1 / 2), (["C", "B"], 1 / 4)):
+        expected = sequential_probabilities(model, valid, order)
+        assert expected[[len(c) for c in valid].index(3)] == pytest.approx(both)
+        rows = compiled.sample(4000, np.random.default_rng(3), weighted=True, order=order)
+        assert 0.001 < chi_square(frequencies(compiled, rows, valid), expected) < 0.999
 
 
 def test_no_branch_drowns_in_weighted_draws():

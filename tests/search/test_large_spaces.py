@@ -62,7 +62,7 @@ def measured(space, n, seed=0, failing=0.0):
 def invalid(space, codes):
     """Rows that the model's own rules or a satisfiability solver do not take."""
     rules, solver = Rules(space.model), Solver(space.model)
-    chosen = [space._telling.selection(code) for code in codes]
+    chosen = space.selections(codes)
     kept = rules.valid(rules.layout.rows(chosen))
     nothing = dict.fromkeys(space.model.features, False)
     solved = [solver.satisfiable({**nothing, **given}) for given in chosen]

@@ -44,14 +44,14 @@ def test_agrees_with_brute_force(network, seed):
 
     rng = np.random.default_rng(seed)
     costs = [rng.random((3, length)) for length in lengths]
-    nearest, cost = found.nearest(costs)
+    nearest, cost = found.cheapest(costs)
     total = sum(costs[i][:, rows[:, i]] for i in range(len(lengths)))
     best = np.where(ok, total, np.inf).min(axis=1)
     assert np.allclose(cost, best)
     if ok.any():
         assert found.valid(nearest).all()
         for uniform in (True, False):
-            assert found.valid(found.draw(50, rng, uniform=uniform)).all()
+            assert found.valid(found.sample(50, rng, uniform=uniform)).all()
 
 
 def chi_square(counts):
@@ -67,7 +67,7 @@ def test_uniform_draws_give_every_assignment_its_share():
         Factor((3, 1, 2), rng.random((5, 4, 2)) < 0.6),
     ]
     rows, ok = solutions(lengths, factors)
-    drawn = Network(lengths, factors, [0, 0, 0, 0]).draw(20_000, rng, uniform=True)
+    drawn = Network(lengths, factors, [0, 0, 0, 0]).sample(20_000, rng, uniform=True)
     index = {tuple(row): k for k, row in enumerate(rows[ok])}
     counts = np.bincount([index[tuple(row)] for row in drawn], minlength=len(index))
     k = len(index) - 1
@@ -80,7 +80,7 @@ def test_weighted_draws_give_every_value_of_a_high_rank_its_share():
     free[1, :] = False
     free[1, 100] = True
     network = Network([2, 101], [Factor((0, 1), free)], [1, 0])
-    drawn = network.draw(4_000, np.random.default_rng(1), uniform=False)
+    drawn = network.sample(4_000, np.random.default_rng(1), uniform=False)
     assert abs((drawn[:, 0] == 1).mean() - 0.5) < 0.05
 
 

@@ -80,7 +80,7 @@ def test_pins_are_read_in_the_model_s_own_types(text, name, value):
         (["dtype=bfloat"], "did you mean bfloat16"),
         (["mode=Fats"], "did you mean Fast"),
         (["New=4"], "true or false"),
-        (["threads=1", "threads=2"], "pinned twice"),
+        (["threads=1", "threads=2"], "given twice"),
     ],
 )
 def test_pins_that_mean_nothing_say_what_there_is(texts, words):

@@ -76,10 +76,10 @@ def test_nearest_has_the_fewest_cells_that_differ(space, seed):
     code = np.array([rng.integers(len(p.values)) for p in space.parameters], dtype=np.int32)
     among = rng.permutation(len(space))[: rng.integers(1, len(space) + 1)]
     different = (space.rows() != code).sum(1)
-    assert space.nearest(code, among) in among
-    assert different[space.nearest(code, among)] == different[among].min()
-    assert different[space.nearest(code)] == different.min()
-    assert (space.repair(code[None])[0] == space.rows()[space.nearest(code)]).all()
+    assert space.nearest_row(code, among) in among
+    assert different[space.nearest_row(code, among)] == different[among].min()
+    assert different[space.nearest_row(code)] == different.min()
+    assert (space.repair(code[None])[0] == space.rows()[space.nearest_row(code)]).all()
 
 
 @settings(max_examples=40, deadline=None)

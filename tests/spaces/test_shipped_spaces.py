@@ -57,15 +57,15 @@ def test_counts_as_the_compiled_feature_model_does(name, pins):
     for feature in model.features.values():
         if (
             model.inherited(feature.name, "fixed")
-            and model.places[feature.name][1].kind == "optional"
+            and model.parent_groups[feature.name][1].kind == "optional"
         ):
             given[feature.name] = False
         elif feature.typed and model.inherited(feature.name, "fixed"):
-            parent = model.places[feature.name][0].name
+            parent = model.parent_groups[feature.name][0].name
             if given.get(parent, True) is not False and parent not in ("Quanto", "Hqq"):
                 given[feature.name] = feature.default
     space = SearchSpace.from_model(model, pins=pins)
-    assert space.size == compile_model(model).given({**given, **pins}).count
+    assert space.size == compile_model(model).condition({**given, **pins}).count
 
 
 @pytest.mark.parametrize(("name", "pins"), [(n, pins) for n in NAMES for pins in MACHINES[n]])
@@ -79,7 +79,8 @@ def test_samples_are_valid_by_the_feature_model(name, pins):
 @pytest.mark.parametrize(("name", "pins"), [(n, pins) for n in NAMES for pins in MACHINES[n]])
 def test_what_is_valid_stays_valid_when_it_is_brought_into_canonical_form(name, pins):
     space = load_space(name, pins=pins)
-    raw = space._outside(space._raw.draw(2000, np.random.default_rng(0), uniform=False))
+    valid = space._algebra.without_canonical_form
+    raw = valid.sample(2000, np.random.default_rng(0), uniform=False)
     assert space.is_valid(space.canonical(raw)).all()
 
 

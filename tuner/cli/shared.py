@@ -44,7 +44,10 @@ def group(name: str, text: str) -> typer.Typer:
 def open_table(
     path: Path, objective: list[str], features: str | None
 ) -> tuple[Table, list[Objective]]:
-    """A table of past measurements and its objectives; `UserError` for what does not fit."""
+    """A table of past measurements and its objectives; `UserError` for what does not fit.
+
+    What was done to its rows is said on standard error.
+    """
     from tuner.search import Objective
     from tuner.space import read_table
 
@@ -53,7 +56,10 @@ def open_table(
     if len(set(metrics)) < len(metrics):
         raise UserError("--objective names a column twice; name each once.")
     names = None if features is None else [name.strip() for name in features.split(",")]
-    return read_table(path, metrics, names), objectives
+    table = read_table(path, metrics, names)
+    for note in table.notes:
+        print(f"{path}: {note}", file=sys.stderr)
+    return table, objectives
 
 
 def check_trials(max_trials: int | None) -> None:

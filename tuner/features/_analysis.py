@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from tuner.features._model import Value
 from tuner.features._solver import Bools, Given, Solver
+from tuner.features._values import Value
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def false_optional(solver: Solver) -> tuple[str, ...]:
     stands = {v: group[0] for group in _twins(solver, {}) for v in group}
     suspects = {
         name: (-variables[parent.name], stands.get(variables[name], variables[name]))
-        for name, (parent, group) in model.places.items()
+        for name, (parent, group) in model.parent_groups.items()
         if group.lower < len(group.features) and name not in never
     }
     pairs = sorted(set(suspects.values()))

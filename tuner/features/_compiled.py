@@ -1,13 +1,13 @@
 """The compiled form of a feature model: exact counts, shares, drawing and listing.
 
 Compiled once; then a count, the share of every feature or a draw is one pass over the circuit,
-also under the condition that some features are given (`Compiled.given`).
+also under the condition that some features are given (`Compiled.condition`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -16,13 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.features._ddnnf import Branch, Circuit, compile_circuit
+from tuner.features._deadline import check_deadline, deadline
+from tuner.features._decisions import layout_of
 from tuner.features._encoding import Encoding
 from tuner.features._errors import ModelError
-from tuner.features._model import FeatureModel, Value
-from tuner.features._patience import still, within
-from tuner.features._rows import Layout, Rows, chosen, find, position
-from tuner.features._walk import Chooser, draw_weighted, unrank
-from tuner.features._weights import branch_weights
+from tuner.features._inert import defaults_asked, inert_rules
+from tuner.features._model import Constraint, FeatureModel
+from tuner.features._rows import ColumnLayout, Rows, chosen, find, position
+from tuner.features._sequential import drawing_order, sample_by_decisions
+from tuner.features._solver import canonical_rules
+from tuner.features._values import Value
+from tuner.features._walk import CircuitReader, unrank
 
 Indices = npt.NDArray[np.int64] | npt.NDArray[np.object_]
 
@@ -49,9 +53,9 @@ class Compiled:
         return self.encoding.model
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> ColumnLayout:
         """What the columns of rows stand for."""
-        return Layout(self.model)
+        return ColumnLayout(self.model)
 
     @cached_property
     def _counts(self) -> tuple[list[list[int]], list[int], int]:
@@ -76,7 +80,7 @@ class Compiled:
             return product
 
         for node in self.circuit.nodes:
-            still("count")
+            check_deadline("count")
             branches.append([total(branch) for branch in node])
             nodes.append(sum(branches[-1]))
         whole = total(self.circuit.root) if self.circuit.satisfiable else 0
@@ -87,7 +91,7 @@ class Compiled:
         """The exact number of configurations."""
         return self._counts[2]
 
-    def given(self, fixed: Mapping[str, Value | None]) -> Compiled:
+    def condition(self, fixed: Mapping[str, Value | None]) -> Compiled:
         """The same model where some features are given.
 
         Args:
@@ -125,7 +129,7 @@ class Compiled:
             for literal in literals:
                 held[literal] += times
             for variable in free:
-                still("count")
+                check_deadline("count")
                 both = self.sizes[variable] + self.sizes[-variable]
                 held[variable] += times // both * self.sizes[variable]
                 held[-variable] += times // both * self.sizes[-variable]
@@ -151,13 +155,23 @@ class Compiled:
             raise ModelError("the model has no valid configuration")
         shares = {}
         for name, n in self.counts().items():
-            still("count")
+            check_deadline("count")
             shares[name] = Fraction(n, self.count)
         return shares
 
+    def possible(self, name: str, value: Value) -> bool:
+        """Whether a configuration has this value, or, for False, its parent without the feature."""
+        held = self._literal_counts
+        if value is False:
+            parent = self.model.parent_groups[name][0].name
+            return held[self.encoding.selected[parent]] > held[self.encoding.selected[name]]
+        if value is True:
+            return held[self.encoding.selected[name]] > 0
+        return self.value_counts(name)[position(self.model.features[name], value)] > 0
+
     def value_counts(self, name: str) -> tuple[int, ...]:
         """For each value of a typed feature the number of configurations that have it."""
-        still("count")
+        check_deadline("count")
         feature, held = find(self.model, name), self._literal_counts
         if not feature.typed:
             return (held[self.encoding.selected[name]],)
@@ -170,49 +184,61 @@ class Compiled:
 
     # --- configurations ---------------------------------------------------------------------
 
-    def at(self, indices: Indices) -> Rows:
+    def unrank(self, indices: Indices) -> Rows:
         """The configurations of these indices, 0 to `count` - 1, in a fixed order; `n x f`."""
         whole = self.count
         if len(indices) and not (min(indices) >= 0 and max(indices) < whole):
             raise IndexError(f"there are {whole} configurations")
         indices = indices.astype(np.int64 if whole < 2**62 else object)
-        return unrank(self._chooser, self._counts, indices)
+        return unrank(self._reader, self._counts, indices)
 
     def rows(self, limit: int = 100_000) -> Rows:
         """Every configuration; `ModelError` where there are more than `limit`."""
         if self.count > limit:
             raise ModelError(f"there are {self.count} configurations, more than {limit}")
-        return self.at(np.arange(self.count))
+        return self.unrank(np.arange(self.count))
 
-    def sample(self, n: int, rng: np.random.Generator, *, weighted: bool = False) -> Rows:
+    def sample(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        weighted: bool = False,
+        order: Sequence[str] | None = None,
+    ) -> Rows:
         """`n` independent draws. Shape `n x f`.
 
         Args:
             n: how many.
             rng: where the chance comes from.
             weighted: False draws every configuration with the same probability, exactly. True
-                gives the branches of the tree their share: an optional feature is selected in
-                half of the cases, each alternative and each value is equally likely, as far as
-                the constraints allow (the tree's probabilities under the condition that the
-                constraints hold). No branch drowns because another one has more parameters.
+                decides one after another, each value that can still be completed equally likely
+                (see `_sequential`), so that no branch drowns because another one has more
+                parameters.
+            order: names of decisions, those that are taken first where `weighted`; None takes
+                those first that others depend on. All other decisions follow.
 
         """
         if not self.count:
             raise ModelError("the model has no valid configuration to draw")
         if not weighted:
-            return self.at(_below(self.count, n, rng))
-        return draw_weighted(self._chooser, branch_weights(self), n, rng)
+            return self.unrank(_below(self.count, n, rng))
+        decisions = drawing_order(layout_of(self.model).decisions)
+        if order is not None:
+            place = {name: i for i, name in enumerate(order)}
+            decisions = sorted(decisions, key=lambda d: place.get(d.name, len(place)))
+        return sample_by_decisions(self._reader, decisions, n, rng)
 
     def iterate(self) -> Iterator[dict[str, Value]]:
         """The configurations one after another, as mappings of features to values."""
         for start in range(0, self.count, 256):
             stop = min(start + 256, self.count)
             indices = np.array([*range(start, stop)], dtype=object)
-            yield from self.layout.configurations(self.at(indices))
+            yield from self.layout.configurations(self.unrank(indices))
 
     @cached_property
-    def _chooser(self) -> Chooser:
-        return Chooser(self.encoding, self.circuit, self.sizes, self.members)
+    def _reader(self) -> CircuitReader:
+        return CircuitReader(self.encoding, self.circuit, self.sizes, self.members)
 
 
 def compile_model(
@@ -226,11 +252,19 @@ def compile_model(
         seconds: give up with a `ModelError` after this time.
 
     """
-    with within(seconds):
-        encoding = Encoding(model, canonical)
-        cnf = encoding.cnf
-        groups = [group for group, _ in cnf.at_most_one]
-        circuit = compile_circuit(cnf.variables, cnf.clauses, groups)
+    with deadline(seconds):
+        compiled = _compile(model, inert_rules(model) if canonical else ())
+        if canonical and not all(compiled.possible(*asked) for asked in defaults_asked(model)):
+            # A default that no canonical configuration has may be impossible: ask what is left.
+            compiled = _compile(model, canonical_rules(model))
+    return compiled
+
+
+def _compile(model: FeatureModel, inert: Sequence[Constraint]) -> Compiled:
+    encoding = Encoding(model, inert)
+    cnf = encoding.cnf
+    groups = [group for group, _ in cnf.at_most_one]
+    circuit = compile_circuit(cnf.variables, cnf.clauses, groups)
     sizes = [1] * (2 * cnf.variables + 1)
     members = {}
     for name, classes in encoding.classes.items():

@@ -15,11 +15,11 @@ from math import factorial
 import numpy as np
 import numpy.typing as npt
 
+from tuner.features._deadline import check_deadline
 from tuner.features._errors import ModelError
 from tuner.features._model import Feature, FeatureModel
-from tuner.features._patience import still
 from tuner.features._propagation import Propagator
-from tuner.features._rows import Layout, Rows
+from tuner.features._rows import ColumnLayout, Rows
 from tuner.features._solver import Solver
 
 LARGEST_COVER = 100_000_000
@@ -55,7 +55,7 @@ def cover(model: FeatureModel, t: int, rng: np.random.Generator, *, canonical: b
         _Search(solver, choices, t, rng, shuffled=shuffled).run() for shuffled in (True, False)
     ]
     smallest = min(covers, key=len)
-    return Layout(model).rows([solver.configuration(solution) for solution in smallest])
+    return ColumnLayout(model).rows([solver.configuration(solution) for solution in smallest])
 
 
 def _choices(solver: Solver, apart: dict[str, tuple[int, ...]]) -> list[int]:
@@ -101,7 +101,7 @@ class _Search:
         diagonal = np.arange(n)
         if t > 1:
             for i in range(n):
-                still("cover")
+                check_deadline("cover")
                 self.exclude(i, self.implied_false(choices[i]))
             self.missing[diagonal, diagonal] = False
         if t > 2:
@@ -147,7 +147,7 @@ class _Search:
 
     def start(self) -> list[int] | None:
         """A possible combination that is missing, of choices that miss many."""
-        still("cover")
+        check_deadline("cover")
         degree = self.missing.reshape(len(self.choices), -1).sum(axis=1)
         while degree.max(initial=0) > 0:
             combination = [self.best(degree)]

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tuner.features._deadline import check_deadline
 from tuner.features._order import decision_order
-from tuner.features._patience import still
 from tuner.features._propagation import Propagator
 
 OTHERS = "; what needs no count (check, core, dead, explain, complete, repair) may still answer"
@@ -123,7 +123,7 @@ class _Compilation:
 
     def node(self, variables: list[int]) -> int:
         """The node of a part, -1 where it has no solution."""
-        still("count", OTHERS)
+        check_deadline("count", OTHERS)
         variable = max(variables, key=self.rank.__getitem__)
         branches = []
         for literal in (variable, -variable):

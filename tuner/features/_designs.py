@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from tuner.features._compiled import Compiled
 from tuner.features._cover import levels
+from tuner.features._deadline import check_deadline
 from tuner.features._errors import ModelError
-from tuner.features._patience import still
 from tuner.features._repair import complete
 from tuner.features._rows import Rows
 from tuner.features._solver import Solver
@@ -33,7 +33,7 @@ def maximin(compiled: Compiled, n: int, rng: np.random.Generator) -> Rows:
     taken = [0]
     nearest = _distances(points, points[0])
     while len(taken) < min(n, len(pool)):
-        still("sample")
+        check_deadline("sample")
         farthest = int(np.argmax(nearest))
         taken.append(farthest)
         nearest = np.minimum(nearest, _distances(points, points[farthest]))
@@ -103,7 +103,7 @@ def _points(compiled: Compiled, rows: Rows) -> npt.NDArray[np.float64]:
     features = list(compiled.model.features.values())
     columns = []
     for column, feature in zip(rows.T, features, strict=True):
-        still("sample")
+        check_deadline("sample")
         columns.append((column >= 0).astype(np.float64))
         if feature.typed and feature.type != "String":
             columns.append(np.maximum(column, 0) / max(len(feature.domain) - 1, 1))

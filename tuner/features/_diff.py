@@ -87,7 +87,7 @@ def _changes(before: FeatureModel, after: FeatureModel, old: Feature) -> Iterato
     new = after.features[old.name]
     if old.type != new.type:
         yield f"type {old.type} -> {new.type}"
-    places = before.places.get(old.name), after.places.get(old.name)
+    places = before.parent_groups.get(old.name), after.parent_groups.get(old.name)
     names = [place[0].name if place else "none" for place in places]
     if names[0] != names[1]:
         yield f"parent {names[0]} -> {names[1]}"

@@ -13,12 +13,11 @@ attributes                domain
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Protocol
 
 from tuner.features._errors import ModelError
-
-if TYPE_CHECKING:
-    from tuner.features._model import Feature, Value
+from tuner.features._values import Attribute, FeatureType, Value, number
 
 GRID = 21
 """Points of a domain that gives its ends alone: a Real, or any number on a logarithmic scale."""
@@ -27,9 +26,29 @@ LARGEST_DOMAIN = 100_000
 """Longest domain that is spelled out."""
 
 
-def domain_of(feature: Feature) -> tuple[Value, ...]:
+class Declaration(Protocol):
+    """What a domain is read from: a feature, as far as it is needed here."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def type(self) -> FeatureType:
+        """The type of its values."""
+
+    @property
+    def attributes(self) -> Mapping[str, Attribute]:
+        """What the file says about it."""
+
+    @property
+    def line(self) -> int:
+        """Its line in the file, 0 where it was not read from one."""
+
+
+def domain_of(feature: Declaration) -> tuple[Value, ...]:
     """The domain of a typed feature, or `ModelError`; `(True,)` for a Boolean one."""
-    if not feature.typed:
+    if feature.type == "Boolean":
         return (True,)
     if "values" in feature.attributes:
         return _listed(feature)
@@ -38,17 +57,12 @@ def domain_of(feature: Feature) -> tuple[Value, ...]:
     return _between(feature)
 
 
-def number(value: object) -> bool:
-    """Whether this is a number, which True and False are not."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _wrong(feature: Feature, reason: str) -> ModelError:
+def _wrong(feature: Declaration, reason: str) -> ModelError:
     place = f" (line {feature.line})" if feature.line else ""
     return ModelError(f"{feature.type} feature '{feature.name}'{place} {reason}")
 
 
-def _listed(feature: Feature) -> tuple[Value, ...]:
+def _listed(feature: Declaration) -> tuple[Value, ...]:
     values = feature.attributes["values"]
     if not isinstance(values, tuple) or not values:
         raise _wrong(feature, "needs at least one value in its attribute `values [..]`")
@@ -68,7 +82,7 @@ def _listed(feature: Feature) -> tuple[Value, ...]:
     return tuple(sorted(convert(value) for value in values))  # type: ignore[arg-type]
 
 
-def _between(feature: Feature) -> tuple[Value, ...]:
+def _between(feature: Declaration) -> tuple[Value, ...]:
     low, high = feature.attributes.get("min"), feature.attributes.get("max")
     if not number(low) or not number(high):
         raise _wrong(
@@ -97,7 +111,7 @@ def _between(feature: Feature) -> tuple[Value, ...]:
     return tuple(dict.fromkeys(float(f"{point:.12g}") for point in points))
 
 
-def _stepped(feature: Feature, low: float, high: float, step: float) -> list[float]:
+def _stepped(feature: Declaration, low: float, high: float, step: float) -> list[float]:
     if feature.type == "Integer" and not (low.is_integer() and step.is_integer()):
         raise _wrong(feature, "needs whole numbers as its `min` and `step`")
     n = math.floor((high - low) / step * (1 + 1e-12) + 1e-9) + 1

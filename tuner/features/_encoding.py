@@ -8,18 +8,16 @@ have values, multiplied.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
 from tuner.features._cnf import DEFINITION, Cnf, Formula, conjunction, disjunction, negation
+from tuner.features._deadline import check_deadline
+from tuner.features._diagrams import FALSE, TRUE, Diagrams
 from tuner.features._errors import ModelError
-from tuner.features._inert import inert_rules
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
-from tuner.features._patience import still
 from tuner.features._resolve import nested
-from tuner.features._rules import group_text
-from tuner.features._tables import FALSE, TRUE, Diagrams
 from tuner.features._vector import Compiler, Vocabulary
 from tuner.features.expression import (
     And,
@@ -57,7 +55,7 @@ class Encoding:
 
     Attributes:
         model: the model.
-        canonical: whether only canonical configurations count (see `_inert`).
+        inert: constraints on the canonical form, where only canonical configurations count.
         apart: indices of values that get classes of their own, by feature.
         cnf: the clauses.
         reasons: the rules that the clauses name.
@@ -67,7 +65,7 @@ class Encoding:
     """
 
     model: FeatureModel
-    canonical: bool = True
+    inert: Sequence[Constraint] = ()
     apart: Mapping[str, Collection[int]] = field(default_factory=dict)
     cnf: Cnf = field(default_factory=Cnf)
     reasons: list[Reason] = field(default_factory=list)
@@ -81,7 +79,7 @@ class Encoding:
         self._cached: dict[int, int] = {}  # literals of nodes of diagrams
         values = 0
         for name, feature in self.model.features.items():
-            still()
+            check_deadline()
             self.selected[name] = self.cnf.variable()
             values += len(feature.domain)
             if values > LARGEST_MODEL:
@@ -89,19 +87,17 @@ class Encoding:
                     f"the features of the model have more than {LARGEST_MODEL} values in all: take"
                     " larger steps"
                 )
-        constraints = list(self.model.all_constraints)
-        if self.canonical:
-            constraints += inert_rules(self.model)
+        constraints = [*self.model.all_constraints, *self.inert]
         roots: dict[Compare, int] = {}
         for constraint in constraints:
-            still()
+            check_deadline()
             for node in walk(constraint.expression):
                 if isinstance(node, Compare):
                     roots[node] = self._diagrams.comparison(node, constraint.text)
         self._divide()
         self._tree()
         for constraint in constraints:
-            still()
+            check_deadline()
             rule = self._reason(Reason(constraint.text, constraint))
             self.cnf.require(self._formula(constraint.expression, roots), rule)
 
@@ -128,7 +124,7 @@ class Encoding:
         for name, feature in self.model.features.items():
             if not feature.typed:
                 continue
-            still()
+            check_deadline()
             alone = self.apart.get(name, ())
             columns = signatures.get(name, [[]] * len(feature.domain))
             keys = [(i if i in alone else -1, *column) for i, column in enumerate(columns)]
@@ -168,7 +164,7 @@ class Encoding:
         lower, upper, n = group.lower, group.upper, len(names)
         if lower == 0 and upper >= n:
             return
-        rule = self._reason(Reason(group_text(parent.name, group)))
+        rule = self._reason(Reason(group.text(parent.name)))
         if lower > n:
             self.cnf.add((-above,), rule)
         elif lower == n:
@@ -252,7 +248,7 @@ class Encoding:
         levels = self._levels(root)
         above = {root: 0}  # the nodes that may be reached, and their variables; 0: it is
         for feature in levels:
-            still()
+            check_deadline()
             edges: dict[int, list[tuple[int, ...]]] = {}
             for node, variable in above.items():
                 came = (-variable,) if variable else ()

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tuner.features._deadline import deadline, remaining
 from tuner.features._encoding import Reason
 from tuner.features._errors import ModelError
-from tuner.features._model import Constraint, Value
-from tuner.features._patience import left, within
+from tuner.features._model import Constraint
 from tuner.features._solver import Given, Solver, limited
+from tuner.features._values import Value
 
 ROUNDS = 400
 """Attempts at a smallest set; after them, and after half of the time that is left, a set of which
@@ -88,9 +89,9 @@ def _smallest(backend: Any, fixed: list[int], candidates: list[int]) -> list[int
     set that hits all that was missed so far is either the answer or shows something new.
     """
     upper = _minimal(backend, fixed, candidates)
-    seconds = left()
+    seconds = remaining()
     try:
-        with within(None if seconds is None else seconds / 2):
+        with deadline(None if seconds is None else seconds / 2):
             return upper if len(upper) <= 1 else _hitting(backend, fixed, candidates, upper)
     except ModelError:  # time is up
         return upper

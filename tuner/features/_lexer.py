@@ -13,8 +13,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tuner.features._deadline import check_deadline
 from tuner.features._errors import UvlError
-from tuner.features._patience import still
 
 Token = tuple[str, str, int]
 
@@ -96,7 +96,7 @@ def tokenize(source: Source) -> Tokens:
         elif kind == "newline" and not opened:
             if not fresh:
                 out.append(("newline", "the end of the line", start))
-            still("read")
+            check_deadline("read")
             line_start, fresh = start + len(token), True
         elif kind != "newline":
             if fresh:

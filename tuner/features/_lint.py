@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tuner.features._domain import number
+from tuner.features._deadline import check_deadline
 from tuner.features._errors import ModelError
 from tuner.features._model import Constraint, Feature, FeatureModel
-from tuner.features._patience import still
 from tuner.features._rows import position
+from tuner.features._values import number
 from tuner.features.expression import (
     And,
     Compare,
@@ -46,10 +46,10 @@ def lint(model: FeatureModel) -> tuple[Remark, ...]:
     """Warnings about domains, defaults, groups and comparisons, in the order of the file."""
     found = [Remark(0, note) for note in model.notes]
     for feature in model.features.values():
-        still()
+        check_deadline()
         found += (Remark(feature.line, text) for text in _feature(feature))
     for constraint in model.all_constraints:
-        still()
+        check_deadline()
         found += (Remark(constraint.line, text) for text in _constraint(model, constraint))
     return tuple(found)
 
@@ -149,7 +149,7 @@ def _sure(model: FeatureModel, name: str, guards: frozenset[str]) -> bool:
             feature = model.parent(feature.name)
     feature = model.features[name]
     while feature is not None and feature.name not in certain:
-        place = model.places.get(feature.name)
+        place = model.parent_groups.get(feature.name)
         if place is None or place[1].lower < len(place[1].features):
             return False
         feature = place[0]

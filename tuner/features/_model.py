@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 from tuner.features._domain import domain_of
+from tuner.features._values import Attribute, FeatureType, GroupKind, Value
 from tuner.features.expression import Expression
-
-Value = bool | int | float | str
-"""What a feature can be set to: a Boolean one to True, a typed one to a number or a text."""
-
-Attribute = Value | tuple["Attribute", ...] | Mapping[str, "Attribute"]
-"""The value of an attribute; a vector is a tuple, nested attributes are a mapping."""
-
-FeatureType = Literal["Boolean", "Integer", "Real", "String"]
-GroupKind = Literal["mandatory", "optional", "or", "alternative", "cardinality"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +62,16 @@ class Group:
             "cardinality": (lower, n if upper is None else upper),
         }
         return cls(kind, tuple(features), *bounds[kind])
+
+    def text(self, parent: str) -> str:
+        """Its rule as a sentence about the feature above."""
+        names = [child.name for child in self.features]
+        listed = ", ".join(names if len(names) <= 8 else [*names[:7], ".."])
+        if self.kind == "mandatory":
+            return f"{parent} needs {listed}"
+        words = {"or": "at least one", "alternative": "exactly one"}
+        bounds = words.get(self.kind, f"{self.lower} to {self.upper}")
+        return f"{parent} needs {bounds} of {listed}"
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class FeatureModel:
         return found
 
     @cached_property
-    def places(self) -> Mapping[str, tuple[Feature, Group]]:
+    def parent_groups(self) -> Mapping[str, tuple[Feature, Group]]:
         """For every feature but the root its parent and the group that it is in."""
         return {
             child.name: (parent, group)
@@ -183,7 +184,7 @@ class FeatureModel:
 
     def parent(self, name: str) -> Feature | None:
         """The feature above, None for the root."""
-        place = self.places.get(name)
+        place = self.parent_groups.get(name)
         return place[0] if place else None
 
     def subtree(self, name: str) -> tuple[Feature, ...]:

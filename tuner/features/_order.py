@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tuner.features._patience import still
+from tuner.features._deadline import check_deadline
 
 LARGEST_CLIQUE = 60
 """Scopes beyond this many variables are joined as a chain instead of all with all."""
@@ -40,7 +40,7 @@ def decision_order(variables: int, scopes: Sequence[tuple[int, ...]]) -> list[in
     heapq.heapify(heap)
     rank, done = [0] * (variables + 1), [False] * (variables + 1)
     for step in range(1, variables + 1):
-        still("count")
+        check_deadline("count")
         while True:
             degree, variable = heapq.heappop(heap)
             if not done[variable] and degree == len(near[variable]):

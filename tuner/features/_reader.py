@@ -9,10 +9,10 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.features._cursor import Cursor
+from tuner.features._deadline import check_deadline
 from tuner.features._formula import RawConstraint, constraint
 from tuner.features._lexer import LARGEST_FILE, Source, tokenize
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
-from tuner.features._patience import still
 from tuner.features._resolve import Resolver
 from tuner.features._syntax import RawFeature, RawModel, parse
 from tuner.features.expression import rename
@@ -127,7 +127,7 @@ class _Reader:
         return found
 
     def _constraint(self, resolver: Resolver, raw: RawConstraint) -> Constraint:
-        still("read")
+        check_deadline("read")
         line = resolver.source.place(raw.offset)[0]
         return Constraint(resolver.condition(raw.tree), raw.text, line=line)
 

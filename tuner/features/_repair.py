@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from threading import Timer
 from typing import Any
 
+from tuner.features._deadline import check_deadline, remaining
 from tuner.features._errors import ModelError
 from tuner.features._explain import explain
 from tuner.features._inert import default_children
-from tuner.features._model import Feature, FeatureModel, Value
-from tuner.features._patience import left, still
+from tuner.features._model import Feature, FeatureModel
 from tuner.features._rows import chosen, position
 from tuner.features._solver import Given, Solver
+from tuner.features._values import Value
 
 CHANGE = 1000
 """Cost of a feature selected or not against the wish, or of another value; a value further away
@@ -54,7 +55,7 @@ def wished(model: FeatureModel, choices: Given) -> dict[str, Value]:
                 found.pop(feature.name, None)
             continue
         feature = model.features[name]
-        while (place := model.places.get(feature.name)) is not None:
+        while (place := model.parent_groups.get(feature.name)) is not None:
             if place[1].kind == "alternative":
                 for other in place[1].features:
                     if other is not feature:
@@ -67,7 +68,7 @@ def wished(model: FeatureModel, choices: Given) -> dict[str, Value]:
     return found
 
 
-def nearest(
+def nearest_configuration(
     solver: Solver, wanted: Mapping[str, Value | None], given: Given | None = None
 ) -> dict[str, Value]:
     """The valid configuration with the fewest features other than wanted.
@@ -113,7 +114,7 @@ def nearest(
 
 def _optimum(optimiser: Any) -> list[int]:
     """The best solution, while there is time."""
-    seconds, found = left(), None
+    seconds, found = remaining(), None
     if seconds is None:
         found = optimiser.compute()
     else:
@@ -123,14 +124,14 @@ def _optimum(optimiser: Any) -> list[int]:
         timer.cancel()
         timer.join()
     if found is None:
-        still("find what is nearest")
+        check_deadline("find what is nearest")
     solution: list[int] = found
     return solution
 
 
 def complete(solver: Solver, given: Given | None = None) -> dict[str, Value]:
     """The valid configuration with these choices that is nearest to the default one."""
-    return nearest(solver, default_configuration(solver.model), given)
+    return nearest_configuration(solver, default_configuration(solver.model), given)
 
 
 def changes(

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tuner.features._domain import number
 from tuner.features._errors import UvlError
 from tuner.features._formula import COMPARISONS, Raw
 from tuner.features._lexer import Source
-from tuner.features._model import Attribute, Feature
+from tuner.features._model import Feature
+from tuner.features._values import Attribute, number
 from tuner.features.expression import (
     Aggregate,
     And,

@@ -14,15 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.features._errors import ModelError
-from tuner.features._model import Feature, FeatureModel, Value
+from tuner.features._model import Feature, FeatureModel
 from tuner.features._resolve import near
+from tuner.features._values import Value, index_of
 from tuner.features._vector import Columns, Vocabulary
 
 Rows = npt.NDArray[np.int32]
 UNSELECTED = -1
 
 
-class Layout:
+class ColumnLayout:
     """Which column of a row stands for what."""
 
     def __init__(self, model: FeatureModel, vocabulary: Vocabulary | None = None) -> None:
@@ -90,13 +91,9 @@ def position(feature: Feature, value: Value | None) -> int:
         raise ModelError(f"feature '{feature.name}' is Boolean: true or false, not {value!r}")
     if value is True:
         raise ModelError(f"feature '{feature.name}' needs a value, one of {_shown(feature.domain)}")
-    for i, known in enumerate(feature.domain):
-        if known == value or (
-            isinstance(known, float)
-            and isinstance(value, int | float)
-            and abs(known - value) <= 1e-9 * max(1.0, abs(known))
-        ):
-            return i
+    index = index_of(feature.domain, value)
+    if index is not None:
+        return index
     raise ModelError(f"feature '{feature.name}' can't be {value!r}: {_shown(feature.domain)}")
 
 

@@ -8,9 +8,10 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from tuner.features._inert import inert_rules
-from tuner.features._model import Constraint, FeatureModel, Group, Value
-from tuner.features._rows import Layout, Rows
+from tuner.features._model import Constraint, FeatureModel, Group
+from tuner.features._rows import ColumnLayout, Rows
+from tuner.features._solver import canonical_rules
+from tuner.features._values import Value
 from tuner.features._vector import Bools, Columns, Compiler, Condition
 
 
@@ -37,7 +38,7 @@ class Rules:
 
     def __init__(self, model: FeatureModel) -> None:
         self.model = model
-        self.layout = Layout(model)
+        self.layout = ColumnLayout(model)
         self.compiler = Compiler(model, self.layout.vocabulary)
 
     @cached_property
@@ -63,7 +64,7 @@ class Rules:
         """What makes a valid configuration the canonical one of those that mean the same."""
         return tuple(
             Rule(c.text, self.compiler.condition(c.expression), c, canonical=True)
-            for c in inert_rules(self.model)
+            for c in canonical_rules(self.model)
         )
 
     def check(self, columns: Columns, *, canonical: bool = True) -> Bools:
@@ -109,17 +110,4 @@ def _group_rules(parent: str, group: Group) -> list[Rule]:
         number = reduce(np.add, (c.selected[name].astype(np.int32) for name in names))
         return ~c.selected[parent] | ((number >= group.lower) & (number <= group.upper))
 
-    return [*found, Rule(group_text(parent, group), bounded)]
-
-
-def group_text(parent: str, group: Group) -> str:
-    """The rule of a group as a sentence."""
-    names = [child.name for child in group.features]
-    listed = ", ".join(names if len(names) <= 8 else [*names[:7], ".."])
-    if group.kind == "mandatory":
-        return f"{parent} needs {listed}"
-    bounds = {
-        "or": "at least one",
-        "alternative": "exactly one",
-    }.get(group.kind, f"{group.lower} to {group.upper}")
-    return f"{parent} needs {bounds} of {listed}"
+    return [*found, Rule(group.text(parent), bounded)]

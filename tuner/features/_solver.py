@@ -7,7 +7,7 @@ contradiction can be traced to the rules that make it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations
 from math import isqrt
 from random import Random
@@ -17,11 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.features._cnf import DEFINITION
+from tuner.features._deadline import check_deadline
 from tuner.features._encoding import Encoding
 from tuner.features._errors import ModelError
-from tuner.features._model import FeatureModel, Value
-from tuner.features._patience import still
+from tuner.features._inert import inert_rules
+from tuner.features._model import Constraint, FeatureModel
 from tuner.features._rows import chosen, find, position
+from tuner.features._values import Value
 
 BUDGET = 100
 """Conflicts after which the solver looks at the clock."""
@@ -51,7 +53,8 @@ class Solver:
         apart: Mapping[str, Collection[int]] | None = None,
     ) -> None:
         self.model = model
-        self.encoding = Encoding(model, canonical, apart or {})
+        inert = canonical_rules(model) if canonical else ()
+        self.encoding = Encoding(model, inert, apart or {})
         self.variables = self.encoding.cnf.variables
         self.switches: list[int] = []
         for _ in self.encoding.reasons:
@@ -62,7 +65,7 @@ class Solver:
 
     def _clauses(self) -> Iterator[tuple[int, ...]]:
         cnf = self.encoding.cnf
-        still()
+        check_deadline()
         for clause, rule in zip(cnf.clauses, cnf.rules, strict=True):
             yield self._guarded(clause, rule)
         for group, rule in cnf.at_most_one:
@@ -237,17 +240,38 @@ class Solver:
         variables = self.encoding.selected
         for name, literals in self.encoding.literals.items():
             above[literals] = variables[name]
-        for name, (parent, _) in self.model.places.items():
+        for name, (parent, _) in self.model.parent_groups.items():
             above[variables[name]] = variables[parent.name]
         above[variables[self.model.root.name]] = 0
         return above
+
+
+def canonical_rules(model: FeatureModel) -> tuple[Constraint, ...]:
+    """`inert_rules` with the defaults that the constraints leave.
+
+    Where no configuration is valid, the defaults stand as they are written.
+    """
+    if all(feature.inert is None for feature in model.features.values()):
+        return ()
+    solver = Solver(model)
+    if not solver.satisfiable():
+        return inert_rules(model)
+
+    @lru_cache(maxsize=None, typed=True)  # True and 1 are different questions
+    def possible(name: str, value: Value) -> bool:
+        if value is False:
+            parent = model.parent_groups[name][0]
+            return solver.satisfiable({name: False, parent.name: True})
+        return solver.satisfiable({name: value})
+
+    return inert_rules(model, possible)
 
 
 def limited(backend: Any, assumptions: Iterable[int]) -> bool:
     """Whether a solver of python-sat has a solution with these literals, while there is time."""
     wanted = list(assumptions)
     while True:
-        still()
+        check_deadline()
         backend.conf_budget(BUDGET)
         answer = backend.solve_limited(assumptions=wanted)
         if answer is not None:

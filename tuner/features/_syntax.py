@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuner.features._cursor import Cursor
+from tuner.features._deadline import check_deadline
 from tuner.features._formula import RawConstraint, constraint
-from tuner.features._model import GroupKind
-from tuner.features._patience import still
+from tuner.features._values import GroupKind
 
 GROUPS = ("mandatory", "optional", "or", "alternative")
 TYPES = ("Boolean", "Integer", "Real", "String")
@@ -141,14 +141,14 @@ def _features(cursor: Cursor) -> RawFeature:
 
 
 def _constraint_line(cursor: Cursor) -> RawConstraint:
-    still("read")
+    check_deadline("read")
     found = constraint(cursor)
     cursor.expect("newline", "an operator or the end of the line")
     return found
 
 
 def _feature(cursor: Cursor) -> RawFeature:
-    still("read")
+    check_deadline("read")
     with cursor.deeper("features"):
         kind, text, offset = cursor.token
         type_ = None

@@ -19,8 +19,9 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 
-from tuner.features._model import Feature, FeatureModel, Value
+from tuner.features._model import Feature, FeatureModel
 from tuner.features._resolve import nested
+from tuner.features._values import Value
 from tuner.features.expression import (
     TOLERANCE,
     Aggregate,

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.features._ddnnf import Circuit
+from tuner.features._deadline import check_deadline
 from tuner.features._encoding import Encoding
-from tuner.features._patience import still
 from tuner.features._rows import UNSELECTED, Rows
 
 Ranks = npt.NDArray[np.int64] | npt.NDArray[np.object_]
@@ -22,7 +22,7 @@ Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Chooser:
+class CircuitReader:
     """A circuit, and what its literals stand for (as in `Compiled`)."""
 
     encoding: Encoding
@@ -30,24 +30,24 @@ class Chooser:
     sizes: list[int]
     members: Mapping[int, tuple[str, tuple[int, ...]]]
 
-    def empty(self, n: int) -> Picture:
+    def empty(self, n: int) -> PartialAssignments:
         """`n` configurations of which nothing is known."""
         true = np.zeros((self.circuit.variables + 1, n), dtype=np.bool_)
         values = {name: np.zeros(n, dtype=np.int32) for name in self.encoding.classes}
-        return Picture(self, true, values)
+        return PartialAssignments(self, true, values)
 
 
 @dataclass(frozen=True)
-class Picture:
+class PartialAssignments:
     """Configurations in the making.
 
     Attributes:
-        chooser: where they come from.
+        reader: where they come from.
         true: the variables that hold, shape `variables + 1 x n`.
         values: for each typed feature the index of its value, where it is selected.
     """
 
-    chooser: Chooser
+    reader: CircuitReader
     true: npt.NDArray[np.bool_]
     values: dict[str, npt.NDArray[np.int32]]
 
@@ -59,12 +59,12 @@ class Picture:
 
     def pick(self, literal: int, which: Ids, digits: Ranks) -> None:
         """Take the value with this number out of those that a literal stands for."""
-        name, members = self.chooser.members[literal]
+        name, members = self.reader.members[literal]
         self.values[name][which] = np.array(members, dtype=np.int32)[digits.astype(np.int64)]
 
     def rows(self) -> Rows:
         """The configurations as rows."""
-        encoding = self.chooser.encoding
+        encoding = self.reader.encoding
         variables = [encoding.selected[name] for name in encoding.model.features]
         rows = np.where(self.true[variables].T, np.int32(0), np.int32(UNSELECTED))
         for column, name in enumerate(encoding.model.features):
@@ -74,35 +74,37 @@ class Picture:
         return np.ascontiguousarray(rows)
 
 
-def unrank(chooser: Chooser, counts: tuple[list[list[int]], list[int], int], ranks: Ranks) -> Rows:
+def unrank(
+    reader: CircuitReader, counts: tuple[list[list[int]], list[int], int], ranks: Ranks
+) -> Rows:
     """The configurations with these ranks in the order that the circuit gives them.
 
     Args:
-        chooser: the circuit.
+        reader: the circuit.
         counts: solutions of each branch, of each node, and of the whole.
         ranks: below the number of solutions; of type object where int64 is too small.
 
     """
     branches, nodes, _ = counts
-    circuit, sizes = chooser.circuit, chooser.sizes
-    picture = chooser.empty(len(ranks))
+    circuit, sizes = reader.circuit, reader.sizes
+    assignments = reader.empty(len(ranks))
     waiting: dict[int, list[tuple[Ids, Ranks]]] = {}
 
     def enter(branch: tuple[tuple[int, ...], ...], which: Ids, ranks: Ranks) -> None:
         literals, free, children = branch
-        picture.hold(literals, which)
+        assignments.hold(literals, which)
         for literal in literals:
-            if literal in chooser.members:
+            if literal in reader.members:
                 ranks, digits = ranks // sizes[literal], ranks % sizes[literal]
-                picture.pick(literal, which, digits)
+                assignments.pick(literal, which, digits)
         for variable in free:
-            still("sample")
+            check_deadline("sample")
             size, both = sizes[variable], sizes[variable] + sizes[-variable]
             ranks, digits = ranks // both, ranks % both
             inside = np.asarray(digits < size, dtype=np.bool_)
-            picture.true[variable, which] = inside
-            if variable in chooser.members:
-                picture.pick(variable, which[inside], digits[inside])
+            assignments.true[variable, which] = inside
+            if variable in reader.members:
+                assignments.pick(variable, which[inside], digits[inside])
         for child in children:
             waiting.setdefault(child, []).append((which, ranks % nodes[child]))
             ranks = ranks // nodes[child]
@@ -111,7 +113,7 @@ def unrank(chooser: Chooser, counts: tuple[list[list[int]], list[int], int], ran
     for i in range(len(nodes) - 1, -1, -1):
         if i not in waiting:
             continue
-        still("sample")
+        check_deadline("sample")
         met = waiting.pop(i)
         which = np.concatenate([ids for ids, _ in met])
         ranks = np.concatenate([r for _, r in met])
@@ -120,52 +122,4 @@ def unrank(chooser: Chooser, counts: tuple[list[list[int]], list[int], int], ran
             if inside.any():
                 enter(branch, which[inside], ranks[inside])
             which, ranks = which[~inside], ranks[~inside] - count
-    return picture.rows()
-
-
-def draw_weighted(
-    chooser: Chooser,
-    weights: tuple[list[list[float]], dict[int, float]],
-    n: int,
-    rng: np.random.Generator,
-) -> Rows:
-    """Configurations drawn branch by branch.
-
-    Args:
-        chooser: the circuit.
-        weights: for each branch of each node its probability, and for each variable the
-            probability that it holds where nothing constrains it.
-        n: how many.
-        rng: where the chance comes from.
-
-    """
-    branches, shares = weights
-    circuit = chooser.circuit
-    picture = chooser.empty(n)
-    waiting: dict[int, list[Ids]] = {}
-
-    def enter(branch: tuple[tuple[int, ...], ...], which: Ids) -> None:
-        literals, free, children = branch
-        picture.hold(literals, which)
-        for variable in free:
-            still("sample")
-            picture.true[variable, which] = rng.random(len(which)) < shares[variable]
-        for child in children:
-            waiting.setdefault(child, []).append(which)
-
-    enter(circuit.root, np.arange(n))
-    for i in range(len(circuit.nodes) - 1, -1, -1):
-        if i not in waiting:
-            continue
-        still("sample")
-        which = np.concatenate(waiting.pop(i))
-        for branch, share in zip(circuit.nodes[i], branches[i], strict=True):
-            inside = rng.random(len(which)) < share
-            if inside.any():
-                enter(branch, which[inside])
-            which = which[~inside]
-    for literal, (_, members) in chooser.members.items():
-        which = np.flatnonzero(picture.true[literal])
-        if len(members) and len(which):
-            picture.pick(literal, which, rng.integers(len(members), size=len(which)))
-    return picture.rows()
+    return assignments.rows()

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tuner.features._errors import ModelError
-from tuner.features._model import Attribute, Constraint, Feature, FeatureModel, Group
+from tuner.features._model import Constraint, Feature, FeatureModel, Group
 from tuner.features._syntax import KEYWORDS
+from tuner.features._values import Attribute
 from tuner.features.expression import (
     Aggregate,
     And,

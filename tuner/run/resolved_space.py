@@ -20,6 +20,7 @@ from tuner.space import (
     load_model,
     parse_pins,
     request_pins,
+    search_space,
 )
 from tuner.study import StudySpec
 
@@ -67,7 +68,7 @@ class ResolvedSpace:
     def search_space(self, spec: StudySpec) -> SearchSpace:
         """The search space; what the study itself pins comes first."""
         pins = {**self.pins, **spec.pins}
-        return SearchSpace.from_model(self.model, pins=pins, domains=self.domains)
+        return search_space(self.model, pins=pins, domains=self.domains)
 
     def _with_gpus(self) -> ResolvedSpace:
         from tuner.hardware import SETTINGS, domains, supported

@@ -1,4 +1,4 @@
-"""What the engine is told for a row of codes."""
+"""What the engine is given for a row of codes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from tuner.features import Feature, FeatureModel
-from tuner.space._layout import Condition, Layout
+from tuner.features import Condition, DecisionLayout, Feature, FeatureModel
 from tuner.space.configuration import Value
 from tuner.space.contract import Arguments, Codes
 
 Role = Literal["load", "request", "harness", "hardware", "context"]
 
-_TOLD = ("load", "request", "harness", "hardware")
+_ROLES = ("load", "request", "harness", "hardware")
 
 
 @dataclass(frozen=True)
-class Told:
+class ArgumentBinding:
     """One argument: while `condition` holds it has `value`, or the value of a decision."""
 
     role: Role
@@ -28,21 +27,23 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Telling:
+class ArgumentMap:
     """All arguments of a model, and the values of typed features that are fixed."""
 
-    layout: Layout
-    told: tuple[Told, ...]
+    layout: DecisionLayout
+    bindings: tuple[ArgumentBinding, ...]
     constants: Mapping[str, tuple[Value]]
 
     @classmethod
-    def of(cls, model: FeatureModel, layout: Layout) -> Telling:
+    def of(cls, model: FeatureModel, layout: DecisionLayout) -> ArgumentMap:
         """Collect the attributes `arg`, `value` and `role` of a model."""
-        told = tuple(
-            item for feature in model.features.values() for item in _told(feature, model, layout)
+        bindings = tuple(
+            item
+            for feature in model.features.values()
+            for item in _bindings(feature, model, layout)
         )
         constants = {n: v for n, v in layout.values.items() if isinstance(v, tuple)}
-        return cls(layout, told, constants)
+        return cls(layout, bindings, constants)
 
     def selection(self, code: Codes) -> dict[str, Value]:
         """The features that are selected in one row of codes, with their values."""
@@ -58,9 +59,9 @@ class Telling:
 
     def arguments(self, code: Codes) -> Arguments:
         """The arguments of one row of codes."""
-        found: dict[str, dict[str, Value]] = {name: {} for name in _TOLD}
+        found: dict[str, dict[str, Value]] = {name: {} for name in _ROLES}
         decisions = self.layout.decisions
-        for item in self.told:
+        for item in self.bindings:
             if _holds(item.condition, code):
                 value = item.value
                 if item.decision is not None:
@@ -80,7 +81,9 @@ def _holds(condition: Condition, code: Codes) -> bool:
     return int(code[condition.decision]) in condition.codes
 
 
-def _told(feature: Feature, model: FeatureModel, layout: Layout) -> Iterator[Told]:
+def _bindings(
+    feature: Feature, model: FeatureModel, layout: DecisionLayout
+) -> Iterator[ArgumentBinding]:
     """The arguments that a feature stands for."""
     of = role(feature, model)
     condition = layout.selected[feature.name]
@@ -91,17 +94,19 @@ def _told(feature: Feature, model: FeatureModel, layout: Layout) -> Iterator[Tol
         if where is None or (of == "context" and "arg" not in attributes):
             return
         if isinstance(where, int):
-            yield Told(of, name, condition, decision=where)
+            yield ArgumentBinding(of, name, condition, decision=where)
         else:
-            yield Told(of, name, condition, value=where[0])
+            yield ArgumentBinding(of, name, condition, value=where[0])
     elif "arg" in attributes and "value" in attributes:
-        yield Told(of, str(attributes["arg"]), condition, value=cast("Value", attributes["value"]))
+        yield ArgumentBinding(
+            of, str(attributes["arg"]), condition, value=cast("Value", attributes["value"])
+        )
     elif "value" in attributes and (above := model.parent(feature.name)) is not None:
-        yield Told(
+        yield ArgumentBinding(
             of, str(above.attributes["arg"]), condition, value=cast("Value", attributes["value"])
         )
     k = 2
     while f"arg{k}" in attributes:
         value = cast("Value", attributes.get(f"value{k}", True))
-        yield Told(of, str(attributes[f"arg{k}"]), condition, value=value)
+        yield ArgumentBinding(of, str(attributes[f"arg{k}"]), condition, value=value)
         k += 1

@@ -21,16 +21,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Table = npt.NDArray[np.bool_]
+from tuner.features import check_deadline
+
+BoolTable = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
-Rows = npt.NDArray[np.int32]
+Assignments = npt.NDArray[np.int32]
 
 LARGEST_TABLE = 20_000_000
-"""Entries that a joined table may have, about the memory of one large picture."""
+"""Entries that a joined table may have, 160 MB as numbers."""
 
 
-class TooEntangled(Exception):  # noqa: N818 - not an error of the caller's making
+class TreewidthExceeded(Exception):  # noqa: N818 - not an error of the caller's making
     """Joining the tables would take more memory than `LARGEST_TABLE`."""
 
 
@@ -39,7 +41,7 @@ class Factor:
     """A Boolean table over some variables; one axis for each variable in `scope`."""
 
     scope: tuple[int, ...]
-    table: Table
+    table: BoolTable
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class _Bucket:
 
     variable: int
     scope: tuple[int, ...]
-    table: Table
+    table: BoolTable
     inputs: tuple[int, ...]
 
     @property
@@ -74,11 +76,16 @@ class Network:
             ranks: variables of high rank are drawn before those of low rank.
 
         Raises:
-            TooEntangled: where the tables can't be joined in memory.
+            TreewidthExceeded: where the tables can't be joined in memory.
         """
         self.lengths = tuple(lengths)
         self._possible = all(bool(f.table) for f in factors if not f.scope)
         self._buckets = _build(self.lengths, [f for f in factors if f.scope], ranks)
+
+    @property
+    def sampling_order(self) -> list[int]:
+        """The variables in the order in which `sample` decides them."""
+        return [bucket.variable for bucket in reversed(self._buckets)]
 
     @cached_property
     def size(self) -> int:
@@ -113,10 +120,10 @@ class Network:
         return joints
 
     @cached_property
-    def support(self) -> list[Table]:
+    def support(self) -> list[BoolTable]:
         """For each variable, which of its values occur in a valid assignment."""
-        reached: list[Table] = [np.zeros(0, dtype=bool)] * len(self._buckets)
-        found: list[Table] = [np.zeros(length, dtype=bool) for length in self.lengths]
+        reached: list[BoolTable] = [np.zeros(0, dtype=bool)] * len(self._buckets)
+        found: list[BoolTable] = [np.zeros(length, dtype=bool) for length in self.lengths]
         for i in reversed(range(len(self._buckets))):
             bucket = self._buckets[i]
             possible = self._weights[i] > 0
@@ -150,8 +157,8 @@ class Network:
         """For each bucket that passes something on, the bucket that takes it."""
         return {j: i for i, bucket in enumerate(self._buckets) for j in bucket.inputs}
 
-    def valid(self, rows: Rows) -> Table:
-        """Whether each assignment fulfils every table. Rows hold indices in range."""
+    def valid(self, rows: Assignments) -> BoolTable:
+        """Whether each assignment fulfils every table. Assignments hold indices in range."""
         result = np.full(len(rows), self._possible)
         for factor in self._merged:
             result &= factor.table[tuple(rows[:, i] for i in factor.scope)]
@@ -162,7 +169,7 @@ class Network:
         """The buckets' own tables: the same condition as all factors, in fewer look-ups."""
         return [Factor(b.scope, b.table) for b in self._buckets if not b.table.all()]
 
-    def draw(self, n: int, rng: np.random.Generator, *, uniform: bool) -> Rows:
+    def sample(self, n: int, rng: np.random.Generator, *, uniform: bool) -> Assignments:
         """`n` valid assignments, with replacement.
 
         Uniform over assignments; or else each variable, high ranks first, uniform over the values
@@ -187,7 +194,7 @@ class Network:
         sums: list[Numbers] = known[uniform]
         return sums
 
-    def all(self) -> Rows:
+    def all(self) -> Assignments:
         """Every valid assignment, in the order of its values."""
         rows = np.zeros((1, len(self.lengths)), dtype=np.int32)
         for weights, bucket in zip(reversed(self._weights), reversed(self._buckets), strict=True):
@@ -197,7 +204,7 @@ class Network:
             rows[:, bucket.variable] = value
         return rows[np.lexsort(rows.T[::-1])] if self.lengths else rows
 
-    def nearest(self, costs: Sequence[Numbers]) -> tuple[Rows, Numbers]:
+    def cheapest(self, costs: Sequence[Numbers]) -> tuple[Assignments, Numbers]:
         """The valid assignment of least cost for each row.
 
         Args:
@@ -238,9 +245,10 @@ def _order(lengths: Sequence[int], factors: Sequence[Factor], ranks: Sequence[in
     sizes = {i: math.prod(lengths[k] for k in near[i]) for i in range(len(lengths))}
     order: list[int] = []
     while sizes:
+        check_deadline("make a search space of it")
         variable = min(sizes, key=lambda i: (ranks[i], sizes[i], i))
         if sizes.pop(variable) > LARGEST_TABLE:
-            raise TooEntangled
+            raise TreewidthExceeded
         order.append(variable)
         rest = near[variable] - {variable}
         for i in rest:
@@ -262,6 +270,7 @@ def _build(
         waiting[min(factor.scope, key=turn.__getitem__)].append(factor)
     buckets: list[_Bucket] = []
     for variable in order:
+        check_deadline("make a search space of it")
         scopes = [factor.scope for factor in waiting[variable]]
         scopes += [buckets[j].rest for j in passed[variable]]
         scope = (variable, *sorted({i for s in scopes for i in s} - {variable}))
@@ -290,12 +299,12 @@ def _spread(table: Array, scope: Sequence[int], onto: Sequence[int], leading: in
     ]
 
 
-def _at(rows: Rows, bucket: _Bucket) -> tuple[Any, ...]:
+def _at(rows: Assignments, bucket: _Bucket) -> tuple[Any, ...]:
     """The index of a bucket's column that belongs to each row."""
     return (slice(None), *(rows[:, i] for i in bucket.rest))
 
 
-def _project(table: Table, scope: Sequence[int], onto: Sequence[int]) -> Table:
+def _project(table: BoolTable, scope: Sequence[int], onto: Sequence[int]) -> BoolTable:
     """Whether something is True for each assignment of `onto`, with one axis in front."""
     drop = tuple(axis for axis, variable in enumerate(scope) if variable not in onto)
     kept = [variable for variable in scope if variable in onto]

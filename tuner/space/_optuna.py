@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.space._layout import place
+from tuner.features import index_of
 from tuner.space.contract import INACTIVE, Codes, Parameter
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _ask(parameter: Parameter, trial: optuna.trial.BaseTrial) -> object:
 
 def _code(parameter: Parameter, value: object) -> int:
     """The index of a value; for a number that Optuna rounded, of the nearest one."""
-    found = place(parameter.values, value)
+    found = index_of(parameter.values, value)
     if found is not None:
         return found
     numbers = [float(v) for v in parameter.values]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tuner.features import FeatureModel
+from tuner.features import ActiveWhen, DecisionLayout, FeatureModel
 from tuner.space._arguments import role
-from tuner.space._layout import Layout, Where, ordered, positions
+from tuner.space._layout import ordered, positions
 from tuner.space.configuration import Value
 from tuner.space.contract import Parameter
 
 
-def parameter(layout: Layout, index: int, model: FeatureModel) -> Parameter:
+def parameter(layout: DecisionLayout, index: int, model: FeatureModel) -> Parameter:
     """One decision as a parameter."""
     decision = layout.decisions[index]
     feature = decision.feature
@@ -31,9 +31,9 @@ def parameter(layout: Layout, index: int, model: FeatureModel) -> Parameter:
     )
 
 
-def _parent(layout: Layout, index: int) -> tuple[str, frozenset[Value]] | None:
+def _parent(layout: DecisionLayout, index: int) -> tuple[str, frozenset[Value]] | None:
     active = layout.decisions[index].active
-    if not isinstance(active, Where):
+    if not isinstance(active, ActiveWhen):
         return None
     above = layout.decisions[active.decision]
     return above.name, frozenset(above.values[code] for code in active.codes)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tuner.features import FeatureModel
-from tuner.space._layout import domain
 from tuner.space.configuration import Value
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
@@ -39,11 +38,11 @@ def checkpoint_pins(model: FeatureModel, folder: Path) -> dict[str, Value]:
     }
     for name, number in numbers.items():
         if name in model.features and isinstance(number, int):
-            values = [int(value) for value in domain(model.features[name])[0]]
+            values = [int(value) for value in model.features[name].domain]
             found[name] = max((v for v in values if v <= number), default=min(values))
     dtype = str(config.get("dtype") or config.get("torch_dtype") or "")
     known = model.features.get("checkpoint_dtype")
-    if known is not None and dtype in domain(known)[0]:
+    if known is not None and dtype in known.domain:
         found["checkpoint_dtype"] = dtype
     return {name: value for name, value in found.items() if name in model.features}
 

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-Value = bool | int | float | str
-"""What a parameter can be set to."""
+from tuner.features import Value
+
+__all__ = ["Configuration", "Value"]
 
 
 @dataclass(frozen=True, order=True)

@@ -8,7 +8,6 @@ from functools import partial
 from importlib import util
 
 from tuner.features import FeatureModel
-from tuner.space._layout import domain
 from tuner.space.configuration import Value
 
 _PACKAGES = {
@@ -116,4 +115,4 @@ def _at_most(number: int, values: list[int]) -> int:
 
 
 def _domain(model: FeatureModel, name: str) -> list[int]:
-    return [int(value) for value in domain(model.features[name])[0]]
+    return [int(value) for value in model.features[name].domain]

@@ -1,93 +1,81 @@
-"""Features that are fixed: by the user, by the environment, by the model itself."""
+"""What fixes features: the user's pins, the machine's, and the model itself."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from tuner.errors import UserError
-from tuner.features import Feature, FeatureModel, Group, default_children
-from tuner.space._layout import domain, place
+from tuner.features import (
+    Constraint,
+    Feature,
+    FeatureModel,
+    Group,
+    checked,
+    default_children,
+    nearest_value,
+)
+from tuner.features import expression as ast
 from tuner.space.configuration import Value
 
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
-
-def parse_pins(
+def pinned_model(
     model: FeatureModel,
-    texts: Iterable[str],
-    *,
+    pins: Mapping[str, Value] | None = None,
     domains: Mapping[str, Sequence[Value]] | None = None,
-) -> dict[str, Value]:
-    """Pins from texts like `num_beams=4`, `Sampling=false` or `search=Beams`.
+    *,
+    as_it_stands: bool = False,
+) -> FeatureModel:
+    """The feature model whose configurations are those that a search can meet.
 
-    Raises:
-        UserError: for what is no `feature=value`, an unknown feature, a value outside its domain,
-            or the same feature twice with different values. Contradictions between pins show when
-            the space is made.
-    """
-    pins: dict[str, Value] = {}
-    for text in texts:
-        name, sign, value = (part.strip() for part in text.partition("="))
-        if not sign or not name or not value:
-            raise UserError(f"'{text}' is no pin: write feature=value, for instance num_beams=4")
-        found = _value(_feature(model, name), value, (domains or {}).get(name))
-        if name in pins and pins[name] != found:
-            raise UserError(f"'{name}' is pinned twice: to {pins[name]} and to {found}")
-        pins[name] = found
-    return pins
+    Pins and what the model itself fixes are constraints of it, replaced values stand in its
+    features. `SearchSpace` and `tuner.features.compile_model` both take it, so both count the
+    same thing.
 
+    Fixed are, at their defaults and wherever they are selected, features of role `context` and
+    those with the attribute `fixed true` (both inherited), unless they are pinned or their values
+    are replaced.
 
-@dataclass(frozen=True)
-class Pins:
-    """What is fixed.
-
-    Attributes:
-        given: features that have to be selected (True), must not be (False), or have this value.
-        fixed: what the model itself fixes: values and children that features have if selected.
-    """
-
-    given: Mapping[str, Value]
-    fixed: Mapping[str, Value]
-
-
-def pins_of(
-    model: FeatureModel, given: Mapping[str, Value], domains: Mapping[str, Sequence[Value]]
-) -> Pins:
-    """The given pins in the model's own types, and what the model fixes besides.
-
-    Features of role `context` and with the attribute `fixed true`, both inherited, stay at their
-    defaults, unless they are pinned or their domain is replaced.
+    Args:
+        model: the feature model as it stands in its file.
+        pins: features that have to be selected (True), must not be (False), or have this value
+            (for an alternative group: the name of the child).
+        domains: values of typed features in place of those that the model lists; the first one
+            becomes the default.
+        as_it_stands: leave out what the model itself fixes.
 
     Raises:
         UserError: where a name or a value is none of the model's.
     """
-    for name in domains:
+    domains = domains or {}
+    for name, values in domains.items():
         if not _feature(model, name).typed:
             raise UserError(f"'{name}' is true or false: it has no values to be replaced")
-        if not domains[name]:
+        if not values:
             raise UserError(f"'{name}' needs at least one value")
-    checked = {n: _checked(_feature(model, n), v, domains.get(n)) for n, v in given.items()}
-    fixed: dict[str, Value] = {}
-    for name, (_, group) in model.places.items():
-        held = model.inherited(name, "fixed") is True or model.inherited(name, "role") == "context"
-        if held and name not in checked and name not in domains:
-            fixed.update(_defaults(model.features[name], group))
-    return Pins(checked, fixed)
+    held = {n: checked(_feature(model, n), v, domains.get(n)) for n, v in (pins or {}).items()}
+    fixed = {} if as_it_stands else dict(_fixed(model, {*held, *domains}))
+    if domains:
+        model = model.with_attributes(
+            {
+                name: {"values": tuple(dict.fromkeys(values)), "default": values[0]}
+                for name, values in domains.items()
+            }
+        )
+    more = [_pinned(model, name, value) for name, value in held.items()]
+    more += [_where_it_can_be(model, name, value) for name, value in fixed.items()]
+    return replace(model, constraints=(*model.constraints, *more)) if more else model
 
 
-def _defaults(feature: Feature, group: Group) -> Iterator[tuple[str, Value]]:
-    """A feature's own defaults: not selected where it is optional; its value; its alternative."""
-    if group.kind == "optional":
-        yield feature.name, feature.attributes.get("default") is True
-    elif feature.typed:
-        values, default = domain(feature)
-        yield feature.name, values[default]
-    else:
-        for below in feature.groups:
-            if below.kind == "alternative":
-                yield feature.name, default_children(feature, below)[0].name
+def pin_text(name: str, value: Value) -> str:
+    """A pin as it is written in `--set`."""
+    return f"{name}={show(value)}"
+
+
+def show(value: Value) -> str:
+    """A value as it is written in `--set`."""
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
 def shown(value: object) -> str:
@@ -112,31 +100,43 @@ def _feature(model: FeatureModel, name: str) -> Feature:
     return model.features[name]
 
 
-def _value(feature: Feature, text: str, given: Sequence[Value] | None) -> Value:
-    """The value that a text stands for."""
-    word = _WORDS.get(text.lower())
-    if feature.type in ("Integer", "Real") and word is None:
-        try:
-            return _checked(feature, float(text), given)
-        except ValueError:
-            pass
-    return _checked(feature, text if word is None else word, given)
+def _fixed(model: FeatureModel, free: set[str]) -> Iterator[tuple[str, Value]]:
+    """What the model itself fixes: features and their values or alternatives."""
+    for name, (_, group) in model.parent_groups.items():
+        held = model.inherited(name, "fixed") is True or model.inherited(name, "role") == "context"
+        if held and name not in free:
+            yield from _defaults(model.features[name], group)
 
 
-def _checked(feature: Feature, value: Value, given: Sequence[Value] | None) -> Value:
-    """A pin's value in the model's own type; `UserError` where the feature can't have it."""
-    if isinstance(value, bool):
-        return value
-    if feature.typed:
-        values: Sequence[Value] = domain(feature, given)[0]
+def _defaults(feature: Feature, group: Group) -> Iterator[tuple[str, Value]]:
+    """A feature's own defaults: not selected where it is optional; its value; its alternative."""
+    if group.kind == "optional":
+        yield feature.name, feature.attributes.get("default") is True
+    elif feature.typed:
+        values = feature.domain
+        yield feature.name, values[nearest_value(values, feature.default)]
     else:
-        values = [c.name for g in feature.groups if g.kind == "alternative" for c in g.features]
-    index = place(values, value)
-    if index is not None:
-        return values[index]
-    if not values:
-        raise UserError(f"'{feature.name}' is true or false, not {shown(value)}")
-    close = difflib.get_close_matches(str(value), [str(v) for v in values], 2)
-    hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    listed = ", ".join(map(str, values))
-    raise UserError(f"'{feature.name}' can't be {shown(value)}: it takes one of {listed}{hint}")
+        for below in feature.groups:
+            if below.kind == "alternative":
+                yield feature.name, default_children(feature, below)[0].name
+
+
+def _pinned(model: FeatureModel, name: str, value: Value) -> Constraint:
+    """The constraint that a pin stands for."""
+    return Constraint(_holds(model, name, value), pin_text(name, value))
+
+
+def _where_it_can_be(model: FeatureModel, name: str, value: Value) -> Constraint:
+    """The constraint of what is fixed: it holds wherever the feature is, or could be, selected."""
+    where = model.parent_groups[name][0].name if value is True else name
+    condition = ast.Implies(ast.Selected(where), _holds(model, name, value))
+    return Constraint(condition, f"{pin_text(name, value)} (fixed)")
+
+
+def _holds(model: FeatureModel, name: str, value: Value) -> ast.Expression:
+    """The feature is selected, and has this value."""
+    if isinstance(value, bool):
+        return ast.Selected(name) if value else ast.Not(ast.Selected(name))
+    if not model.features[name].typed:
+        return ast.Selected(str(value))
+    return ast.Compare("==", ast.ValueOf(name), ast.Constant(value))

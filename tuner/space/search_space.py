@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.errors import UserError
-from tuner.features import FeatureModel
+from tuner.features import FeatureModel, index_of
 from tuner.space import _moves, _optuna
-from tuner.space._arguments import Telling
-from tuner.space._elimination import Factor, Network
-from tuner.space._layout import Layout, Where, layout_of, place
+from tuner.space._arguments import ArgumentMap
+from tuner.space._code_algebra import CodeAlgebra
+from tuner.space._constraint_tables import contradiction, decided, simplified
 from tuner.space._parameters import parameter
-from tuner.space._rules import Inert, Rule, conflict, network_of, settled, show
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter
-from tuner.space.pins import pins_of, shown, unknown
+from tuner.space.pins import pinned_model, show, shown, unknown
 
 if TYPE_CHECKING:
     import optuna
@@ -41,18 +41,19 @@ class SearchSpace:
     def __init__(
         self,
         model: FeatureModel,
-        pins: Mapping[str, Value],
-        layout: Layout,
-        rules: Sequence[Rule],
-        inert: Sequence[Inert],
+        *,
+        pins: Mapping[str, Value] | None = None,
+        domains: Mapping[str, Sequence[Value]] | None = None,
     ) -> None:
-        self.model, self.pins = model, dict(pins)
-        self._layout, self._rules, self._inert = layout, tuple(rules), tuple(inert)
-        self._decisions = layout.decisions
-        self._network = network_of(layout, rules)
-        self._parameters = tuple(parameter(layout, i, model) for i in range(len(self._decisions)))
+        self.model, self.pins = model, dict(pins or {})
+        self.pinned = pinned_model(model, pins, domains)
+        layout, rules, inert = simplified(self.pinned)
+        self._algebra = CodeAlgebra(layout, rules, inert)
+        self._parameters = tuple(
+            parameter(layout, i, self.pinned) for i in range(len(layout.decisions))
+        )
         self._index = {p.name: i for i, p in enumerate(self._parameters)}
-        self._telling = Telling.of(model, layout)
+        self._argument_map = ArgumentMap.of(self.pinned, layout)
 
     @classmethod
     def from_model(
@@ -75,10 +76,7 @@ class SearchSpace:
             UserError: where a pin names nothing, or no valid configuration is left; it names a
                 smallest set of constraints and pins that contradict one another.
         """
-        domains = dict(domains or {})
-        held = pins_of(model, pins or {}, domains)
-        layout, rules, inert = settled(model, layout_of(model, domains), held)
-        return cls(model, held.given, layout, rules, inert)
+        return cls(model, pins=pins, domains=domains)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -88,17 +86,12 @@ class SearchSpace:
     @cached_property
     def default(self) -> Configuration:
         """The engine's default configuration, or the valid one nearest to it."""
-        return self.decode(self._default[None])[0]
-
-    @cached_property
-    def _default(self) -> Codes:
-        default: Codes = self.repair(self._defaults[None])[0]
-        return default
+        return self.decode(self._algebra.default[None])[0]
 
     @property
     def size(self) -> int:
         """Exact number of different (canonical) configurations, of any magnitude."""
-        return self._network.size
+        return self._algebra.network.size
 
     def __len__(self) -> int:
         return min(self.size, sys.maxsize)
@@ -107,7 +100,7 @@ class SearchSpace:
         """All configurations where there are at most `ENUMERABLE`, else None."""
         if self.size > ENUMERABLE:
             return None
-        return self._outside(self._network.all())
+        return self._algebra.rows()
 
     def sample(self, n: int, rng: np.random.Generator, *, uniform: bool = False) -> Codes:
         """`n` configurations drawn with replacement, shape `n x p`; none is ever rejected.
@@ -115,101 +108,42 @@ class SearchSpace:
         Uniform over configurations, or weighted: parameters that others depend on come first, and
         each takes every value that can still be completed with the same probability.
         """
-        return self._outside(self._network.draw(n, rng, uniform=uniform))
+        return self._algebra.sample(n, rng, uniform=uniform)
 
     def is_valid(self, codes: Codes) -> npt.NDArray[np.bool_]:
         """Whether each row is a valid, canonical configuration."""
-        low = [-int(isinstance(d.active, Where)) for d in self._decisions]
-        high = [len(d.values) for d in self._decisions]
-        inside = ((codes >= low) & (codes < high)).all(axis=1)
-        result = np.zeros(len(codes), dtype=bool)
-        result[inside] = self._network.valid(codes[inside])
-        return result
+        return self._algebra.is_valid(codes)
 
     def mutate(self, codes: Codes, rng: np.random.Generator, *, changes: int = 1) -> Codes:
         """For each row a valid configuration that differs in about `changes` decisions."""
-        return _moves.mutate(self, codes, rng, changes)
+        return _moves.mutate(self._algebra, self._parameters, codes, rng, changes)
 
     def neighbours(self, code: Codes) -> Codes:
         """Every valid configuration one decision away from the row `code`, shape `k x p`."""
-        return _moves.neighbours(self, code)
+        return _moves.neighbours(self._algebra, self._parameters, code)
 
     def repair(self, codes: Codes) -> Codes:
         """The valid row nearest to each row, in changed decisions.
 
         Among equally near ones, the one with the shortest steps and the most defaults.
         """
-        rows = self.canonical(codes)
-        broken = ~self.is_valid(rows)
-        if broken.any():
-            rows[broken] = self.nearest(codes[broken])[0]
-        return rows
-
-    def nearest(
-        self, codes: Codes, forced: npt.NDArray[np.bool_] | None = None
-    ) -> tuple[Codes, npt.NDArray[np.float64]]:
-        """The valid rows nearest to rows, and how many decisions they change (and a fraction).
-
-        `forced` (shape as `codes`) marks what must stay; the distance is infinite where nothing
-        valid has it.
-        """
-        found, costs = _moves.nearest(self._network, self._costs, codes, forced)
-        return self._outside(found), costs
-
-    @property
-    def width(self) -> int:
-        """Entries of the largest table that repairing one row goes through."""
-        return self._network.largest
+        return self._algebra.repair(codes)
 
     def canonical(self, codes: Codes) -> Codes:
         """Rows as what they amount to: nothing inactive, nothing missing, nothing inert.
 
         What breaks a constraint still breaks it.
         """
-        rows = self.completed(codes)
-        for _ in range(len(self._inert) + 1):
-            before = rows.copy()
-            for inert in self._inert:
-                hit = inert.cells[tuple(rows[:, i] for i in inert.scope)]
-                for i, code in inert.targets:
-                    rows[hit & (rows[:, i] != INACTIVE), i] = code
-            rows = self.completed(rows)
-            if (rows == before).all():
-                break
-        return rows
+        return self._algebra.canonical(codes)
 
     def completed(self, codes: Codes) -> Codes:
         """Rows with inactive parameters cleared and missing ones at their defaults."""
-        missing = (codes < 0) | (codes >= self._sizes)
-        rows = np.where(missing, self._defaults, codes).astype(np.int32)
-        for i, parent, off in self._conditional:
-            rows[off[rows[:, parent]], i] = INACTIVE
-        return rows
+        return self._algebra.completed(codes)
 
-    @cached_property
-    def _sizes(self) -> Codes:
-        return np.array([len(d.values) for d in self._decisions], dtype=np.int32)
-
-    @cached_property
-    def _defaults(self) -> Codes:
-        return np.array([d.default for d in self._decisions], dtype=np.int32)
-
-    @cached_property
-    def _conditional(self) -> list[tuple[int, int, npt.NDArray[np.bool_]]]:
-        """Each conditional decision, its parent, and a look-up of the codes of that which end it.
-
-        INACTIVE looks up the last one.
-        """
-        length = 1 + max((len(d.values) for d in self._decisions), default=0)
-        return [
-            (i, d.active.decision, ~np.isin(np.arange(length), list(d.active.codes)))
-            for i, d in enumerate(self._decisions)
-            if isinstance(d.active, Where)
-        ]
-
-    @cached_property
-    def _costs(self) -> list[npt.NDArray[np.float64]]:
-        return [_moves.costs_of(decision) for decision in self._decisions]
+    @property
+    def sampling_order(self) -> tuple[str, ...]:
+        """Names of the parameters in the order in which weighted sampling decides them."""
+        return tuple(self._parameters[i].name for i in self._algebra.network.sampling_order)
 
     def encode(self, configurations: Sequence[Configuration]) -> Codes:
         """Codes of configurations of this space; ValueError where one is none of it."""
@@ -217,7 +151,7 @@ class SearchSpace:
         for row, configuration in zip(rows, configurations, strict=True):
             for name, value in configuration.items():
                 index = self._index.get(name)
-                code = None if index is None else place(self._parameters[index].values, value)
+                code = None if index is None else index_of(self._parameters[index].values, value)
                 if index is None or code is None:
                     raise ValueError(f"{name}={value!r} is not in this space")
                 row[index] = code
@@ -248,43 +182,36 @@ class SearchSpace:
             UserError: where a name or a value is unknown, or no valid configuration has them all.
         """
         row, forced = self._wish(values)
-        full = self.completed(row[None])
+        algebra = self._algebra
+        full = algebra.completed(row[None])
         if not (full[0, forced] == row[forced]).all() or not self.is_valid(self.canonical(full))[0]:
             # Without the rules of canonical form: what is inert may be written.
-            start = np.where(forced, row, self._default)[None].astype(np.int32)
-            found, costs = _moves.nearest(self._raw, self._costs, start, forced[None])
+            start = np.where(forced, row, algebra.default)[None].astype(np.int32)
+            full, costs = algebra.without_canonical_form.nearest(start, forced[None])
             if not np.isfinite(costs[0]):
-                raise self._refusal(values)
-            full = self._outside(found)
+                raise UserError(f"nothing valid has these values: {self._refusal(values)}")
         return self.decode(self.repair(full))[0]
 
-    @cached_property
-    def _raw(self) -> Network:
-        """The rules of validity alone."""
-        return network_of(self._layout, [rule for rule in self._rules if not rule.canonical])
-
-    def _refusal(self, values: Mapping[str, Any]) -> UserError:
+    def _refusal(self, values: Mapping[str, Value]) -> str:
         """Why no valid configuration has these values."""
-        rules = [rule for rule in self._rules if not rule.canonical]
-        for name, value in values.items():
-            if (index := self._index.get(name)) is not None:
-                held = np.zeros(self._decisions[index].length, dtype=bool)
-                held[place(self._parameters[index].values, value)] = True
-                rules.append(Rule(Factor((index,), held), f"{name}={show(value)}"))
-        listed = "".join(f"\n  - {text}" for text in conflict(self._layout, rules))
-        return UserError(f"nothing valid has these values: together these can't hold:{listed}")
+        held = tuple(
+            decided(self.pinned, self._algebra.layout.decisions[index], value)
+            for name, value in values.items()
+            if (index := self._index.get(name)) is not None
+        )
+        return contradiction(replace(self.pinned, constraints=self.pinned.constraints + held))
 
     def _wish(self, values: Mapping[str, Any]) -> tuple[Codes, npt.NDArray[np.bool_]]:
         """The codes of the given values, and where something was given."""
         row = np.full(len(self._parameters), INACTIVE, dtype=np.int32)
         for name, value in values.items():
             if name not in self._index:
-                fixed = self._telling.constants.get(name)
-                if fixed is not None and place(fixed, value) is not None:
+                fixed = self._argument_map.constants.get(name)
+                if fixed is not None and index_of(fixed, value) is not None:
                     continue
                 raise UserError(unknown(name, [*self._index]))
             index = self._index[name]
-            code = place(self._parameters[index].values, value)
+            code = index_of(self._parameters[index].values, value)
             if code is None:
                 listed = ", ".join(map(show, self._parameters[index].values))
                 raise UserError(f"'{name}' can't be {shown(value)} here: it takes one of {listed}")
@@ -293,11 +220,15 @@ class SearchSpace:
 
     def selection(self, configuration: Configuration) -> dict[str, Value]:
         """The selected features: Boolean ones to True, typed ones to their values."""
-        return self._telling.selection(self.encode([configuration])[0])
+        return self._argument_map.selection(self.encode([configuration])[0])
+
+    def selections(self, codes: Codes) -> list[dict[str, Value]]:
+        """The selected features of rows of codes, valid or not."""
+        return [self._argument_map.selection(code) for code in codes]
 
     def arguments(self, configuration: Configuration) -> Arguments:
         """What the engine is told so that it runs like this."""
-        return self._telling.arguments(self.encode([configuration])[0])
+        return self._argument_map.arguments(self.encode([configuration])[0])
 
     def distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
         """One Optuna distribution a parameter, over its whole domain."""
@@ -306,12 +237,3 @@ class SearchSpace:
     def suggest(self, trial: optuna.trial.BaseTrial) -> Configuration:
         """Ask an Optuna trial for every active parameter, parents first, and repair the answer."""
         return self.decode(self.repair(_optuna.asked(self._parameters, trial)[None]))[0]
-
-    def _outside(self, rows: npt.NDArray[np.int32]) -> Codes:
-        """The network's rows, where the last state of a conditional decision is inactivity."""
-        ends = np.array(
-            [len(d.values) if isinstance(d.active, Where) else -2 for d in self._decisions],
-            dtype=np.int32,
-        )
-        rows[rows == ends] = INACTIVE
-        return rows

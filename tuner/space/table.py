@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from tuner.errors import UserError
-from tuner.space._columns import BLANK
-from tuner.space.configuration import Value
+from tuner.space._csv import Sheet, read_sheet
+from tuner.space._typed import finite, typed
 from tuner.space.table_space import TableSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_NUMBER = frozenset(
+    ["", "nan", "na", "n/a", "none", "null", "-", "oom", "failed", "error", "crash", "timeout"]
+)
+"""What stands for a measurement that failed or was not made."""
+
+SHOWN = 3
+"""Lines that a note names."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,7 @@ class Table:
         values: objective values `n x m`, rows that were measured repeatedly are averaged.
         sems: standard errors of the averages `n x m`; NaN where a row was measured once.
         columns: names of the m objective columns.
+        notes: what was done to the rows, a sentence each: left out, averaged.
 
     """
 
@@ -33,6 +45,7 @@ class Table:
     values: npt.NDArray[np.float64]
     sems: npt.NDArray[np.float64]
     columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_table(
@@ -40,17 +53,22 @@ def read_table(
 ) -> Table:
     """Read past measurements from a CSV file.
 
+    Cells are separated by commas, semicolons or tabs; where it is not commas, numbers may have
+    decimal commas. Rows in which an objective is blank or says that there is no number
+    (`NO_NUMBER`) are left out.
+
     Args:
         path: a CSV file with a header line.
         objectives: names of the columns that were measured.
         features: names of the columns that were decided; None for all others.
 
     Raises:
-        UserError: the file or a column is missing, or a cell of an objective is no number. Rows
-            in which an objective is blank are left out.
+        UserError: the file or a column is missing, or a cell of an objective is no number; it
+            names line and column.
 
     """
-    header, rows = _read_csv(Path(path))
+    sheet = read_sheet(Path(path))
+    header = list(sheet.cells.columns)
     for column in [*objectives, *(features or ())]:
         if column not in header:
             raise UserError(f"{path} has no column '{column}'; it has {', '.join(header)}.")
@@ -62,56 +80,61 @@ def read_table(
             f"{', '.join(sorted(clash)) or 'every column'} of {path} is both feature and "
             "objective; name the features with --features."
         )
-    place = {column: header.index(column) for column in header}
-    rows = [row for row in rows if all(row[place[c]].strip() for c in objectives)]
-    if not rows:
+    missing = sheet.cells[list(objectives)].apply(lambda column: column.str.lower().isin(NO_NUMBER))
+    failed = missing.any(axis=1)
+    cells = sheet.cells[~failed]
+    if cells.empty:
         raise UserError(f"{path} has no row with a value for {', '.join(objectives)}.")
-    measured = np.array([[_number(path, row[place[c]], c) for c in objectives] for row in rows])
-    space = TableSpace({c: _typed([row[place[c]] for row in rows]) for c in features})
-    return Table(space, *_merge(measured, space.row_of, len(space)), columns=tuple(objectives))
+    measured = np.array(
+        [[_number(sheet, line, c, text) for line, text in cells[c].items()] for c in objectives]
+    ).T
+    space = TableSpace({c: typed(cells[c], sheet.decimal) for c in features})
+    notes = [*_left_out(sheet, missing), *_averaged(cells, space, [*objectives, *features])]
+    merged = _merge(np.ascontiguousarray(measured), space.row_of, len(space))
+    return Table(space, *merged, columns=tuple(objectives), notes=tuple(notes))
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [line for line in csv.reader(file) if line]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the table {path}: {error}.") from error
-    if len(lines) < 2:
-        raise UserError(f"the table {path} has no rows; give a CSV file with a header line.")
-    for i, line in enumerate(lines):
-        if len(line) != len(lines[0]):
-            raise UserError(
-                f"line {i + 1} of {path} has {len(line)} cells where the header has "
-                f"{len(lines[0])}."
-            )
-    return [name.strip() for name in lines[0]], lines[1:]
-
-
-def _number(path: Path | str, cell: str, column: str) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise UserError(f"column '{column}' of {path} holds '{cell}', which is no finite number.")
+def _number(sheet: Sheet, line: object, column: str, text: str) -> float:
+    number = finite(text, sheet.decimal)
+    if number is None:
+        comma = " (with a decimal comma?)" if finite(text, ",") is not None else ""
+        raise UserError(
+            f"line {line} of {sheet.path}, column '{column}': '{text[:60]}' is no finite "
+            f"number{comma}."
+        )
     return number
 
 
-def _typed(cells: Sequence[str]) -> list[Value]:
-    """Cells of a column as booleans, integers, floats or, where that fails, text."""
-    texts = [cell.strip() for cell in cells]
-    filled = [text for text in texts if text]
-    if filled and all(text.lower() in ("true", "false") for text in filled):
-        return [text if not text else text.lower() == "true" for text in texts]
-    for kind in (int, float):
-        try:
-            numbers: list[Value] = [kind(text) if text else BLANK for text in texts]
-        except ValueError:
-            continue
-        if filled and all(math.isfinite(float(n)) for n in numbers if n != BLANK):
-            return numbers
-    return list(texts)
+def _left_out(sheet: Sheet, missing: pd.DataFrame) -> list[str]:
+    """What is said about rows without a number for an objective."""
+    failed = missing[missing.any(axis=1)]
+    if failed.empty:
+        return []
+    named = []
+    for line, row in failed.head(SHOWN).iterrows():
+        column = row.idxmax()
+        text = sheet.cells.at[line, column]
+        named.append(f"line {line}: {column} is {repr(text) if text else 'blank'}")
+    more = ", .." if len(failed) > SHOWN else ""
+    return [
+        f"{len(failed)} of {len(missing)} rows are left out: an objective has no number "
+        f"({'; '.join(named)}{more})."
+    ]
+
+
+def _averaged(cells: pd.DataFrame, space: TableSpace, known: Sequence[str]) -> list[str]:
+    """What is said about rows that share a configuration."""
+    if len(cells) == len(space):
+        return []
+    others = [column for column in cells.columns if column not in known]
+    varied = [
+        column for column in others if (cells[column].groupby(space.row_of).nunique() > 1).any()
+    ]
+    hint = f"; they differ in {', '.join(varied)}, no features here" if varied else ""
+    return [
+        f"{len(cells)} rows, {len(space)} configurations: rows with the same features are "
+        f"averaged{hint}."
+    ]
 
 
 def _merge(

@@ -123,12 +123,12 @@ class TableSpace:
         """The nearest row of the table (see `nearest`)."""
         places = [self._index.get(row.tobytes(), -1) for row in _int32(codes)]
         nearest = [
-            place if place >= 0 else self.nearest(row)
+            place if place >= 0 else self.nearest_row(row)
             for place, row in zip(places, codes, strict=True)
         ]
         return self.rows_[np.array(nearest, dtype=np.int64)]
 
-    def nearest(self, code: Codes, among: npt.NDArray[np.int64] | None = None) -> int:
+    def nearest_row(self, code: Codes, among: npt.NDArray[np.int64] | None = None) -> int:
         """The place in `rows_` of the row that has fewest cells unlike a code's.
 
         Of several it is the one whose positions are nearest; `among` are the places to choose

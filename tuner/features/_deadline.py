@@ -14,7 +14,7 @@ _limit: ContextVar[tuple[float, float] | None] = ContextVar("limit", default=Non
 
 
 @contextmanager
-def within(seconds: float | None) -> Iterator[None]:
+def deadline(seconds: float | None) -> Iterator[None]:
     """Give up with a `ModelError` where what is asked inside takes longer than this.
 
     Where limits are nested the one that ends first holds. None sets none.
@@ -31,13 +31,13 @@ def within(seconds: float | None) -> Iterator[None]:
         _limit.reset(token)
 
 
-def left() -> float | None:
+def remaining() -> float | None:
     """Seconds that are left, None where there is no limit."""
     limit = _limit.get()
     return None if limit is None else limit[0] - time.monotonic()
 
 
-def still(question: str = "answer this", advice: str = "") -> None:
+def check_deadline(question: str = "answer this", advice: str = "") -> None:
     """Go on where there is time left; else a `ModelError` with this question and this advice."""
     limit = _limit.get()
     if limit is not None and time.monotonic() > limit[0]:

@@ -11,17 +11,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tuner.features import Columns, Compiler, FeatureModel, Vocabulary
+from tuner.features import (
+    ActiveWhen,
+    Columns,
+    Compiler,
+    Condition,
+    DecisionLayout,
+    FeatureModel,
+    Vocabulary,
+    check_deadline,
+)
 from tuner.features import expression as ast
-from tuner.space._elimination import LARGEST_TABLE, Factor, Table, TooEntangled
-from tuner.space._layout import Condition, Layout, Where
+from tuner.space._elimination import LARGEST_TABLE, BoolTable, Factor, TreewidthExceeded
 
 
-def tabulate(expression: ast.Expression, layout: Layout, model: FeatureModel) -> Factor:
-    """The table of a constraint; `TooEntangled` where it would not fit in memory."""
+def tabulate(expression: ast.Expression, layout: DecisionLayout, model: FeatureModel) -> Factor:
+    """The table of a constraint; `TreewidthExceeded` where it would not fit in memory."""
+    check_deadline("make a search space of it")
     compiler = Compiler(model, Vocabulary())
     names = _names(expression, compiler)
-    scope = {c.decision for n in names if isinstance(c := layout.selected[n], Where)}
+    scope = {c.decision for n in names if isinstance(c := layout.selected[n], ActiveWhen)}
     scope |= {where for n in names if isinstance(where := layout.values.get(n), int)}
     grid = Grid(layout, sorted(scope))
     columns = Columns(
@@ -51,14 +60,14 @@ def _names(expression: ast.Expression, compiler: Compiler) -> set[str]:
 class Grid:
     """All combinations of the states of some decisions, one axis each."""
 
-    def __init__(self, layout: Layout, scope: Sequence[int]) -> None:
+    def __init__(self, layout: DecisionLayout, scope: Sequence[int]) -> None:
         self.layout, self.scope = layout, tuple(scope)
         self.shape = tuple(layout.decisions[i].length for i in scope)
         if math.prod(self.shape) > LARGEST_TABLE:
-            raise TooEntangled
+            raise TreewidthExceeded
         self.codes = dict(zip(scope, np.ix_(*(np.arange(n) for n in self.shape)), strict=True))
 
-    def holds(self, condition: Condition) -> Table:
+    def holds(self, condition: Condition) -> BoolTable:
         """Where a condition is true."""
         if isinstance(condition, bool):
             return np.asarray(condition)

@@ -18,9 +18,9 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from tuner.features._deadline import check_deadline
 from tuner.features._errors import ModelError
 from tuner.features._model import FeatureModel
-from tuner.features._patience import still
 from tuner.features._vector import COMPARE, Columns, Compiler, Floats
 from tuner.features.expression import (
     TOLERANCE,
@@ -93,7 +93,7 @@ class Diagrams:
         n = len(features)
         level = [TRUE if lower <= i <= upper else FALSE for i in range(n + 1)]
         for name in reversed(features):
-            still()
+            check_deadline()
             branches = 2 if not self.model.features[name].typed else self._branches(name)
             level = [
                 self.node(name, (*([level[i + 1]] * (branches - 1)), level[i]))
@@ -158,7 +158,7 @@ class Diagrams:
         states: Floats = np.array([constant])
         steps, largest, cells = [], max(1.0, abs(constant)), 0
         for features, block in blocks:
-            still()
+            check_deadline()
             shape = tuple(self._branches(name) for name in features)
             if prod(shape) > LARGEST_TABLE:
                 raise self._too_large(what, features)
@@ -178,7 +178,7 @@ class Diagrams:
         truth = COMPARE[compare.operator](states, np.float64(TOLERANCE * largest))  # type: ignore[arg-type]
         ids: Ids = truth.astype(np.int64)
         for features, inverse in reversed(steps):
-            still()
+            check_deadline()
             ids = self._reduce(ids[inverse], features)
         return int(ids[0])
 
