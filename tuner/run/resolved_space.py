@@ -16,7 +16,6 @@ from tuner.space import (
     checkpoint_pins,
     engine_of,
     environment_domains,
-    environment_pins,
     load_model,
     parse_pins,
     request_pins,
@@ -34,8 +33,8 @@ class ResolvedSpace:
 
     Attributes:
         model: the engine's, together with the GPUs' where these may be changed.
-        domains: values of typed features that this machine and the choice of models give.
-        pins: features that this machine, the checkpoint and the requests fix.
+        domains: values of typed features that the choice of models and the GPUs give.
+        pins: features that the checkpoint, the requests and the GPUs fix.
         gpu_settings: what may be set on the GPUs.
 
     """
@@ -49,13 +48,13 @@ class ResolvedSpace:
     def of(cls, spec: StudySpec, models: Sequence[str]) -> ResolvedSpace:
         """That of a study that chooses between these models; none where the engine has its own."""
         model = load_model(spec.feature_model)
-        domains = dict(environment_domains(model))
-        if models and "model" in model.features:
-            domains["model"] = tuple(models)
-        pins = environment_pins(model, installed_version(engine_of(model)))
-        if models and (folder := model_folder(models[0])) is not None:
-            pins |= checkpoint_pins(model, folder)
-        resolved = cls(model, domains, pins)
+        named = bool(models) and "model" in model.features
+        folder = model_folder(models[0]) if models else None
+        resolved = cls(
+            model,
+            {"model": tuple(models)} if named else {},
+            checkpoint_pins(model, folder) if folder is not None else {},
+        )
         return resolved._with_gpus() if spec.gpu_control else resolved
 
     def with_room_for(self, requests: RequestSet, models: Sequence[str]) -> ResolvedSpace:
@@ -66,9 +65,13 @@ class ResolvedSpace:
         return replace(self, pins={**self.pins, **request_pins(self.model, tokens)})
 
     def search_space(self, spec: StudySpec) -> SearchSpace:
-        """The search space; what the study itself pins comes first."""
-        pins = {**self.pins, **spec.pins}
-        return search_space(self.model, pins=pins, domains=self.domains)
+        """The search space on this machine; what the study itself pins comes first."""
+        return search_space(
+            self.model,
+            pins={**self.pins, **spec.pins},
+            domains=self.domains,
+            engine_version=installed_version(engine_of(self.model)),
+        )
 
     def _with_gpus(self) -> ResolvedSpace:
         from tuner.hardware import SETTINGS, domains, supported
@@ -87,4 +90,5 @@ class ResolvedSpace:
 def parsed_pins(spec: StudySpec, texts: Sequence[str]) -> dict[str, Value]:
     """Features to fix, from texts `FEATURE=VALUE`. UserError for what the space does not have."""
     resolved = ResolvedSpace.of(spec, spec.backend.models())
-    return dict(parse_pins(resolved.model, texts, domains=resolved.domains))
+    domains = {**environment_domains(resolved.model), **resolved.domains}
+    return dict(parse_pins(resolved.model, texts, domains=domains))
