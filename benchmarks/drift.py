@@ -22,7 +22,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tuner.engines import TransformersEngine
-from tuner.measure import Metric, Protocol, compare, measure_interleaved
+from tuner.measure import Metering, Metric, Protocol, compare, measure_interleaved
 from tuner.space import Arguments
 from tuner.tasks import builtin_task
 
@@ -38,6 +38,7 @@ def main() -> None:
         with TransformersEngine() as engine, busy_machine(options.seed):
             first, second = measure_interleaved(
                 engine,
+                Metering(),
                 [arguments(model, batch_size=16), arguments(model, batch_size=4)],
                 builtin_task(n=128),
                 Protocol(max_seconds=3.0),

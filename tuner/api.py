@@ -13,7 +13,7 @@ from tuner.advice.recommend import recommend
 from tuner.advice.result import Recommendation, Result
 from tuner.engines.registry import installed_version
 from tuner.errors import UserError
-from tuner.measure import Cause, Failure, Measurement, Metric
+from tuner.measure import Cause, Failure, Measurement, Meter, Metric
 from tuner.run import run_study
 from tuner.search import AcquisitionFactory, Objective, parse_levels
 from tuner.space import (
@@ -43,6 +43,7 @@ def tune(
     acquisition: str | AcquisitionFactory | None = None,
     exporters: Sequence[Exporter] = (),
     observe: Observer = lambda event: None,
+    meters: Sequence[Meter] = (),
     **options: Any,
 ) -> Result:
     """Tune a language model on this machine and return verified recommendations.
@@ -65,6 +66,8 @@ def tune(
         exporters: write further files for each recommendation into `out`, beside those that the
             engine reads.
         observe: called with every event of the study (`tuner.study`).
+        meters: read together in place of the best ones that work here (`tuner.measure.Meter`);
+            their scopes have to be apart. They stay open. A study that goes on needs them again.
         options: further fields of `StudySpec`, for instance `workload`, `launch` or
             `accuracy_tolerance`.
 
@@ -89,6 +92,7 @@ def tune(
         observe,
         acquisition=None if isinstance(acquisition, str) else acquisition,
         exporters=exporters,
+        meters=meters,
     )
 
 

@@ -12,7 +12,7 @@ from test_worker import is_gone
 from tuner.advice.export import write_recommendation
 from tuner.advice.result import Recommendation
 from tuner.engines import CommandEngine
-from tuner.measure import EngineFailure, Protocol, measure
+from tuner.measure import EngineFailure, Metering, Protocol, measure
 from tuner.space import Arguments, load_space
 from tuner.tasks import Prompt, Task
 
@@ -49,7 +49,7 @@ class BackendContract:
         """Of the work of this contract; what is not about it (few prompts) is taken as given."""
         if isinstance(engine, CommandEngine):
             return engine.measure(arguments)
-        return measure(engine, arguments, WORK, QUICK)
+        return measure(engine, Metering(), arguments, WORK, QUICK)
 
     def exported(self, backend, space, engine, folder):
         """The default, measured and exported; its arguments."""

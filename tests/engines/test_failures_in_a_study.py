@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tuner.engines import TransformersEngine, WorkerLimits
-from tuner.measure import Protocol, measure
+from tuner.measure import Metering, Protocol, measure
 from tuner.search import Objective
 from tuner.space import TableSpace
 from tuner.study.loop import search
@@ -76,7 +76,7 @@ def test_every_failure_is_an_observation_with_its_cause_and_the_study_goes_on(ti
             )
             blow = {"killed": signal.SIGKILL, "hang": signal.SIGSTOP}.get(fault)
             with Blow(engine, blow) if blow else contextlib.nullcontext():
-                return measure(engine, arguments, task, PROTOCOL)
+                return measure(engine, Metering(), arguments, task, PROTOCOL)
 
         session = Session(space, OBJECTIVES, seed=1, limits=StudyLimits(max_trials=len(faults) + 1))
         search(session, run, lambda event: None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import Memory, Protocol, measure
+from tuner.measure import Memory, Metering, Protocol, measure
 
 QUICK = Protocol(max_seconds=2.0, max_repeats=3, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9)
 
@@ -41,10 +41,10 @@ def right(*names):
 def test_no_answer_is_graded_twice():
     work, memory = Counted(task()), Memory()
     engine = ScriptedEngine({"b": {"answer": right("p3")}})
-    measure(engine, arguments("a"), work, QUICK, memory=memory)
+    measure(engine, Metering(), arguments("a"), work, QUICK, memory=memory)
     graded = len(work.count)
     assert work.count.count("yes") <= 12 + 2  # and the two of the warm-up
-    measurement = measure(engine, arguments("b"), work, QUICK, memory=memory)
+    measurement = measure(engine, Metering(), arguments("b"), work, QUICK, memory=memory)
     assert work.count[graded:].count("no") <= 11 + 2
     assert measurement.scores == tuple(float(i == 3) for i in range(12))
 
@@ -58,19 +58,33 @@ def test_answers_that_time_did_not_allow_are_those_of_a_configuration_that_answe
     answer = right(*(f"p{i}" for i in range(0, 40, 3)))
     script = {"fast": {"answer": answer}, "slow": {"answer": answer, "request_s": 0.02}}
     engine = ScriptedEngine(script)
-    fast = measure(engine, arguments("fast"), task(40), QUICK, memory=memory, answers_key="k")
+    fast = measure(
+        engine, Metering(), arguments("fast"), task(40), QUICK, memory=memory, answers_key="k"
+    )
     assert fast.notes == ()
-    alone = measure(engine, arguments("slow"), task(40), slow_after(0.6))
+    alone = measure(engine, Metering(), arguments("slow"), task(40), slow_after(0.6))
     assert 8 <= len(alone.scores) < 40
     shared = measure(
-        engine, arguments("slow"), task(40), slow_after(0.6), memory=memory, answers_key="k"
+        engine,
+        Metering(),
+        arguments("slow"),
+        task(40),
+        slow_after(0.6),
+        memory=memory,
+        answers_key="k",
     )
     assert shared.scores == fast.scores
     assert shared.metrics["accuracy"].n == 40
     assert shared.metrics["accuracy"].value == fast.metrics["accuracy"].value
     assert "graded answers are those of another configuration" in shared.notes[0]
     other = measure(
-        engine, arguments("slow"), task(40), slow_after(0.6), memory=memory, answers_key="other"
+        engine,
+        Metering(),
+        arguments("slow"),
+        task(40),
+        slow_after(0.6),
+        memory=memory,
+        answers_key="other",
     )
     assert len(other.scores) < 40
 
@@ -88,8 +102,10 @@ def test_answers_that_differ_are_not_reused_and_said_to_differ(tokens):
 
     memory = Memory()
     engine = Longer({"b": {"answer": right("p3")}})
-    measure(engine, arguments("a"), task(), QUICK, memory=memory, answers_key="k")
-    mine = measure(engine, arguments("b"), task(), QUICK, memory=memory, answers_key="k")
+    measure(engine, Metering(), arguments("a"), task(), QUICK, memory=memory, answers_key="k")
+    mine = measure(
+        engine, Metering(), arguments("b"), task(), QUICK, memory=memory, answers_key="k"
+    )
     assert mine.scores == tuple(float(i == 3) for i in range(12))
     assert "11 of 12 answers differ" in mine.notes[0]
     assert mine.validity == ("valid" if tokens == 5 else "suspect")
@@ -101,6 +117,12 @@ def test_sampled_answers_are_not_shared():
     sampled = {"a": {"answer": lambda prompt, seed: f"{seed % 7} yes"}}
     for _ in range(2):
         measurement = measure(
-            ScriptedEngine(sampled), arguments(), task(), QUICK, memory=memory, answers_key="k"
+            ScriptedEngine(sampled),
+            Metering(),
+            arguments(),
+            task(),
+            QUICK,
+            memory=memory,
+            answers_key="k",
         )
         assert "in different ways: none reused" in measurement.notes[0]

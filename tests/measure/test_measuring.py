@@ -7,13 +7,20 @@ import json
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import EngineFailure, Measurement, Protocol, measure, measure_interleaved
+from tuner.measure import (
+    EngineFailure,
+    Measurement,
+    Metering,
+    Protocol,
+    measure,
+    measure_interleaved,
+)
 
 QUICK = Protocol(max_seconds=2.0, max_repeats=4, warmup_seconds=0.1, interval_rel=0.0)
 
 
 def test_every_metric_has_unit_source_and_one_value_a_repeat():
-    measurement = measure(ScriptedEngine(), arguments(), task(), QUICK)
+    measurement = measure(ScriptedEngine(), Metering(), arguments(), task(), QUICK)
     assert measurement.failure is None
     for name, metric in measurement.metrics.items():
         assert metric.unit, name
@@ -37,7 +44,7 @@ def test_every_metric_has_unit_source_and_one_value_a_repeat():
 
 
 def test_what_no_request_tells_is_left_out_and_never_zero():
-    measurement = measure(ScriptedEngine(), arguments(), task(), QUICK)
+    measurement = measure(ScriptedEngine(), Metering(), arguments(), task(), QUICK)
     assert "peak_memory_mb" not in measurement.metrics
     assert "energy_net_j" not in measurement.metrics
 
@@ -45,14 +52,14 @@ def test_what_no_request_tells_is_left_out_and_never_zero():
 def test_repeats_go_on_until_the_intervals_are_narrow_enough():
     for interval_rel, n in ((1e9, 3), (0.0, 4)):
         protocol = Protocol(max_seconds=2.0, max_repeats=4, interval_rel=interval_rel)
-        measurement = measure(ScriptedEngine(), arguments(), task(), protocol)
+        measurement = measure(ScriptedEngine(), Metering(), arguments(), task(), protocol)
         assert measurement.metrics["mean_e2el_ms"].n == n
 
 
 def test_each_pass_samples_with_another_seed_and_all_seeds_come_from_ours():
     engines = [ScriptedEngine() for _ in range(3)]
     for engine, seed in zip(engines, (1, 1, 2), strict=True):
-        measure(engine, arguments(), task(), QUICK, seed=seed)
+        measure(engine, Metering(), arguments(), task(), QUICK, seed=seed)
     seeds = [[call[3] for call in engine.passes()] for engine in engines]
     assert len(set(seeds[0])) == 4
     assert seeds[0] == seeds[1]
@@ -62,7 +69,7 @@ def test_each_pass_samples_with_another_seed_and_all_seeds_come_from_ours():
 def test_a_slow_configuration_answers_a_part_of_the_prompts_in_each_pass():
     protocol = Protocol(max_seconds=0.9, warmup_seconds=0.0, interval_rel=0.0)
     engine = ScriptedEngine({"a": {"request_s": 0.02}})
-    measurement = measure(engine, arguments(), task(40), protocol)
+    measurement = measure(engine, Metering(), arguments(), task(40), protocol)
     passes = engine.passes()
     size = len(passes[1][2])
     assert size < 40
@@ -75,7 +82,7 @@ def test_a_slow_configuration_answers_a_part_of_the_prompts_in_each_pass():
 
 def test_a_configuration_far_too_slow_is_run_once_and_suspect():
     engine = ScriptedEngine({"a": {"request_s": 0.2}})
-    measurement = measure(engine, arguments(), task(), Protocol(max_seconds=0.3))
+    measurement = measure(engine, Metering(), arguments(), task(), Protocol(max_seconds=0.3))
     assert [call[0] for call in engine.calls] == ["apply", "run"]
     assert measurement.validity == "suspect"
     assert "warm-up had to be the measurement" in measurement.reasons[0]
@@ -85,9 +92,10 @@ def test_a_configuration_far_too_slow_is_run_once_and_suspect():
 
 def test_the_interval_of_sampled_accuracy_is_over_prompts_not_repeats():
     right = {"a": {"answer": lambda prompt, seed: "yes" if int(prompt[1:]) < 9 else "no"}}
-    few = measure(ScriptedEngine(right), arguments(), task(), QUICK)
+    few = measure(ScriptedEngine(right), Metering(), arguments(), task(), QUICK)
     more = measure(
         ScriptedEngine(right),
+        Metering(),
         arguments(),
         task(),
         Protocol(min_repeats=10, warmup_seconds=0.0),
@@ -103,7 +111,9 @@ def test_a_failure_becomes_an_observation_with_its_cause():
     def fail(run):
         raise EngineFailure("out_of_memory", "cannot allocate 7 EiB")
 
-    measurement = measure(ScriptedEngine({"a": {"fail": fail}}), arguments(), task(), QUICK)
+    measurement = measure(
+        ScriptedEngine({"a": {"fail": fail}}), Metering(), arguments(), task(), QUICK
+    )
     assert measurement.metrics == {}
     assert measurement.validity == "invalid"
     assert measurement.failure.cause == "out_of_memory"
@@ -113,7 +123,7 @@ def test_a_failure_becomes_an_observation_with_its_cause():
 
 def test_answers_that_are_all_empty_are_wrong_output():
     engine = ScriptedEngine({"a": {"answer": lambda prompt, seed: " "}})
-    measurement = measure(engine, arguments(), task(), QUICK)
+    measurement = measure(engine, Metering(), arguments(), task(), QUICK)
     assert measurement.failure.cause == "wrong_output"
     assert "all 48 answers are empty" in measurement.failure.message
 
@@ -127,13 +137,13 @@ def test_answers_that_are_all_empty_are_wrong_output():
 )
 def test_settings_that_are_not_in_force_make_a_measurement_suspect(in_force, words):
     engine = ScriptedEngine({"a": {"in_force": in_force}})
-    measurement = measure(engine, arguments(), task(), Protocol(max_cv=1e9))
+    measurement = measure(engine, Metering(), arguments(), task(), Protocol(max_cv=1e9))
     assert measurement.validity == "suspect"
     assert words in measurement.reasons[0]
 
 
 def test_repeats_that_do_not_agree_make_a_measurement_suspect():
-    measurement = measure(_Unsteady(), arguments(), task(), Protocol(max_repeats=3))
+    measurement = measure(_Unsteady(), Metering(), arguments(), task(), Protocol(max_repeats=3))
     assert measurement.validity == "suspect"
     assert any("mean_e2el_ms varied by" in reason for reason in measurement.reasons)
 
@@ -154,7 +164,7 @@ def test_tokens_that_were_not_counted_make_a_measurement_invalid():
             completions = super().run(requests, seed=seed, seconds=seconds)
             return [replace(c, n_output_tokens=0) for c in completions]
 
-    measurement = measure(Uncounted(), arguments(), task(), QUICK)
+    measurement = measure(Uncounted(), Metering(), arguments(), task(), QUICK)
     assert measurement.validity == "invalid"
     assert "text but no tokens" in measurement.reasons[0]
 
@@ -163,7 +173,14 @@ def test_interleaving_goes_forth_and_back_in_changing_order_with_shared_seeds():
     engine = ScriptedEngine()
     names = ["a", "b", "c"]
     measurements = measure_interleaved(
-        engine, [arguments(name) for name in names], task(), QUICK, rounds=6, turns=2, seed=1
+        engine,
+        Metering(),
+        [arguments(name) for name in names],
+        task(),
+        QUICK,
+        rounds=6,
+        turns=2,
+        seed=1,
     )
     runs = [call for call in engine.calls if call[0] == "run" and call[4] != 0.0]
     rounds = [runs[i : i + 6] for i in range(0, 36, 6)]
@@ -191,7 +208,7 @@ def test_the_turns_of_a_round_are_of_whole_batches(batch_size, turns, parts):
     engine = ScriptedEngine()
     odd = arguments()
     odd.harness["batch_size"] = batch_size
-    (one,) = measure_interleaved(engine, [odd], task(), QUICK, rounds=2, turns=turns)
+    (one,) = measure_interleaved(engine, Metering(), [odd], task(), QUICK, rounds=2, turns=turns)
     assert [len(call[2]) for call in engine.passes()] == 2 * parts
     assert one.metrics["mean_e2el_ms"].n == 2
     assert one.metrics["accuracy"].n == 12
@@ -200,7 +217,7 @@ def test_the_turns_of_a_round_are_of_whole_batches(batch_size, turns, parts):
 def test_what_is_still_warm_is_not_warmed_up_again():
     engine = ScriptedEngine()
     both = [arguments("a"), arguments("b")]
-    measure_interleaved(engine, both, task(), QUICK, rounds=3)
+    measure_interleaved(engine, Metering(), both, task(), QUICK, rounds=3)
     for name in "ab":
         warm_ups = [c for c in engine.calls if c[:2] == ("run", name) and c[4] == 0.0]
         assert len(warm_ups) == len([c for c in engine.calls[:10] if c in warm_ups])
@@ -209,7 +226,9 @@ def test_what_is_still_warm_is_not_warmed_up_again():
 def test_a_slow_configuration_takes_parts_of_the_prompts_in_turn_when_interleaved():
     engine = ScriptedEngine({"a": {"request_s": 0.02}})
     protocol = Protocol(max_seconds=0.2, warmup_seconds=0.0)
-    (slow,) = measure_interleaved(engine, [arguments()], task(40), protocol, rounds=2, turns=2)
+    (slow,) = measure_interleaved(
+        engine, Metering(), [arguments()], task(40), protocol, rounds=2, turns=2
+    )
     size = len(engine.passes()[1][2])
     assert size < 20
     asked = [request.prompt for call in engine.passes() for request in call[2][:size]]
@@ -225,7 +244,7 @@ def test_a_configuration_that_fails_leaves_the_other_rounds_alone():
     engine = ScriptedEngine({"b": {"fail": fail}, "c": {"refuse": "no"}})
     names = ["a", "b", "c"]
     a, b, c = measure_interleaved(
-        engine, [arguments(name) for name in names], task(), QUICK, rounds=5
+        engine, Metering(), [arguments(name) for name in names], task(), QUICK, rounds=5
     )
     assert a.metrics["mean_e2el_ms"].n == 5
     assert (b.failure.cause, c.failure.cause) == ("crash", "refused")
@@ -235,10 +254,16 @@ def test_a_configuration_that_fails_leaves_the_other_rounds_alone():
 
 def test_progress_is_told():
     told = []
-    measure(ScriptedEngine(), arguments(), task(), QUICK, on_progress=told.append)
+    measure(ScriptedEngine(), Metering(), arguments(), task(), QUICK, on_progress=told.append)
     assert told[:3] == ["loading", "warm-up", "repeat 1 of at most 4"]
     measure_interleaved(
-        ScriptedEngine(), [arguments()], task(), QUICK, rounds=2, on_progress=told.append
+        ScriptedEngine(),
+        Metering(),
+        [arguments()],
+        task(),
+        QUICK,
+        rounds=2,
+        on_progress=told.append,
     )
     assert told[-1] == "round 2 of 2, configuration 1"
 
@@ -265,14 +290,18 @@ def test_a_real_model_is_measured_end_to_end(tiny_model):
 
     with TransformersEngine() as engine:
         chosen = builtin_task(n=16)
-        good = measure(engine, of(num_beams=2), chosen, QUICK)
+        good = measure(engine, Metering(), of(num_beams=2), chosen, QUICK)
         assert good.failure is None
         assert good.metrics["peak_memory_mb"].value > 10
         assert "mean_tpot_ms" not in good.metrics
         assert good.in_force.request["num_beams"] == 2
-        bad = measure(engine, of(top_k=-1, do_sample=True), chosen, QUICK)
+        bad = measure(engine, Metering(), of(top_k=-1, do_sample=True), chosen, QUICK)
         assert bad.failure.cause == "refused"
-        empty = measure(engine, of(suppress_tokens=list(range(2)) + list(range(3, 46))), chosen)
+        empty = measure(
+            engine, Metering(), of(suppress_tokens=list(range(2)) + list(range(3, 46))), chosen
+        )
         assert empty.failure.cause == "wrong_output"
-        slow, fast = measure_interleaved(engine, [of(num_beams=4), of()], chosen, QUICK, rounds=3)
+        slow, fast = measure_interleaved(
+            engine, Metering(), [of(num_beams=4), of()], chosen, QUICK, rounds=3
+        )
         assert slow.metrics["joules_per_request"].value > fast.metrics["joules_per_request"].value

@@ -65,26 +65,6 @@ def test_processes_that_are_gone_use_nothing_and_have_no_energy():
     assert meter.stop().joules is None
 
 
-@pytest.fixture
-def powercap(tmp_path):
-    def zone(name, label, uj, range_uj=262_143_328_850):
-        folder = tmp_path / name
-        folder.mkdir()
-        for file, text in (
-            ("name", label),
-            ("energy_uj", uj),
-            ("max_energy_range_uj", range_uj),
-        ):
-            (folder / file).write_text(f"{text}\n")
-
-    zone("intel-rapl:0", "package-0", 1_000_000)
-    zone("intel-rapl:0:0", "core", 500_000)
-    zone("intel-rapl:1", "package-1", 262_143_000_000)
-    zone("intel-rapl:2", "psys", 9_000_000)
-    zone("intel-rapl-mmio:0", "package-0", 1_000_000)
-    return tmp_path
-
-
 def advance(powercap, zone, uj):
     (powercap / zone / "energy_uj").write_text(f"{uj}\n")
 

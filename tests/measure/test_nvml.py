@@ -17,48 +17,6 @@ from tuner.measure.meters.nvml_gpus import NoMeterError
 NOT_SUPPORTED, NO_PERMISSION, LOST = 3, 4, 15
 
 
-class Driver:
-    """What the fake driver says; may change while a meter runs."""
-
-    def __init__(self, path):
-        self._path = path
-        self.init = 0
-        self.boards = {}
-
-    def board(self, uuid="GPU-aaaa", **changes):
-        first = {
-            "watts": 300.0,
-            "tick_ms": 20.0,
-            "counter": 0,
-            "power": 0,
-            "instant": 0,
-            "mig": -1,
-            "throttle": 0,
-            "processes": 0,
-            "offset_mj": 1e9,
-        }
-        self.boards[uuid] = {**self.boards.get(uuid, first), **changes}
-        lines = [f"{self.init} {len(self.boards)}"]
-        lines += [f"{uuid} {' '.join(map(str, b.values()))}" for uuid, b in self.boards.items()]
-        new = self._path.with_suffix(".new")
-        new.write_text("\n".join(lines))
-        new.rename(self._path)
-
-
-@pytest.fixture
-def driver(fake_nvml, tmp_path):
-    # The library reads the environment of the process, which monkeypatch changes too.
-    path = tmp_path / "state"
-    os.environ["FAKE_NVML"] = str(path)
-    os.environ["FAKE_NVML_EPOCH"] = str(time.monotonic() - 1000)
-    saved = os.environ.pop("CUDA_VISIBLE_DEVICES", None)
-    yield Driver(path)
-    for name in ("FAKE_NVML", "FAKE_NVML_EPOCH", "CUDA_VISIBLE_DEVICES"):
-        os.environ.pop(name, None)
-    if saved is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = saved
-
-
 def meter_for(seconds, meter):
     meter.start()
     time.sleep(seconds)
@@ -233,14 +191,16 @@ def test_the_probe_tells_what_works(driver):
 def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
     from scripted_engine import ScriptedEngine, arguments, task
 
-    from tuner.measure import Protocol, measure
+    from tuner.measure import Metering, Protocol, measure
 
     driver.board(tick_ms=5.0)
     engine = ScriptedEngine({"a": {"in_force": {"gpus": ("GPU-aaaa",)}, "request_s": 0.01}})
     engine.device = "cuda"
     protocol = Protocol(idle_seconds=0.1, max_repeats=3, max_quantisation_rel=0.5)
     told = []
-    measurement = measure(engine, arguments(), task(), protocol, on_progress=told.append)
+    measurement = measure(
+        engine, Metering(), arguments(), task(), protocol, on_progress=told.append
+    )
     assert "idle power" in told
     metrics = measurement.metrics
     assert measurement.energy.energy_source == "nvml_counter"
@@ -259,7 +219,7 @@ def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
 def test_a_gpu_lost_in_the_middle_is_named_and_the_next_measurement_works(driver):
     from scripted_engine import ScriptedEngine, arguments, task
 
-    from tuner.measure import Protocol, measure
+    from tuner.measure import Metering, Protocol, measure
 
     driver.board(tick_ms=5.0)
 
@@ -271,12 +231,12 @@ def test_a_gpu_lost_in_the_middle_is_named_and_the_next_measurement_works(driver
     engine = ScriptedEngine({"a": {**on_gpu, "fail": lose}, "b": on_gpu})
     engine.device = "cuda"
     protocol = Protocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)
-    lost = measure(engine, arguments("a"), task(), protocol)
+    lost = measure(engine, Metering(), arguments("a"), task(), protocol)
     assert "joules_per_request" not in lost.metrics
     assert lost.energy is None
     assert lost.validity == "suspect"
     assert any("the GPU was lost while metering" in reason for reason in lost.reasons)
     driver.board(counter=0, power=0)
-    found = measure(engine, arguments("b"), task(), protocol)
+    found = measure(engine, Metering(), arguments("b"), task(), protocol)
     assert found.validity == "valid"
     assert found.metrics["joules_per_request"].value > 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import Measurement, Memory, Metric, Protocol, dominated_by, measure
+from tuner.measure import Measurement, Memory, Metering, Metric, Protocol, dominated_by, measure
 from tuner.measure.noise import Noise
 
 QUICK = Protocol(max_seconds=2.0, max_repeats=4, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9)
@@ -95,9 +95,13 @@ def test_pooled_noise_leaves_alone_what_it_knows_nothing_of():
 def test_a_clear_loser_is_measured_once_and_the_others_as_often_as_before():
     memory = Memory()
     engine = ScriptedEngine({"slow": {"request_s": 0.02}})
-    good = [measure(engine, arguments(name), task(), QUICK, memory=memory) for name in "abc"]
+    good = [
+        measure(engine, Metering(), arguments(name), task(), QUICK, memory=memory) for name in "abc"
+    ]
     dominated = dominated_by([("trial 0", good[0])], OBJECTIVES, 12)
-    slow = measure(engine, arguments("slow"), task(), QUICK, memory=memory, dominated=dominated)
+    slow = measure(
+        engine, Metering(), arguments("slow"), task(), QUICK, memory=memory, dominated=dominated
+    )
     assert len(engine.passes("slow")) == 1
     assert slow.validity == "valid"
     assert slow.notes == ("ended early after repeat 1: dominated by trial 0",)
@@ -106,14 +110,17 @@ def test_a_clear_loser_is_measured_once_and_the_others_as_often_as_before():
         assert metric.low <= metric.value <= metric.high
     assert slow.metrics["joules_per_request"].sem > 0
     assert slow.metrics["mean_e2el_ms"].n == 1
-    measure(engine, arguments("d"), task(), QUICK, memory=memory, dominated=dominated)
+    measure(engine, Metering(), arguments("d"), task(), QUICK, memory=memory, dominated=dominated)
     assert len(engine.passes("d")) == 4
     assert Measurement.from_dict(slow.to_dict()) == slow
 
 
 def test_noise_is_learned_again_from_what_was_kept():
     memory = Memory()
-    kept = [measure(ScriptedEngine(), arguments(), task(), QUICK, memory=memory) for _ in range(2)]
+    kept = [
+        measure(ScriptedEngine(), Metering(), arguments(), task(), QUICK, memory=memory)
+        for _ in range(2)
+    ]
     again = Memory(kept)
     once = {"mean_e2el_ms": timed(5.0), "joules_per_request": timed(1.0)}
     assert again.noise.filled(once) == memory.noise.filled(once)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import Completion, Protocol, measure, measure_interleaved
+from tuner.measure import Completion, Metering, Protocol, measure, measure_interleaved
 from tuner.workloads import Request
 
 QUICK = Protocol(max_seconds=2.0, max_repeats=3, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9)
@@ -65,7 +65,7 @@ def values(measurement):
 
 
 def test_throughputs_and_gaps_between_pieces_are_those_of_vllm():
-    measurement = measure(Server(), arguments(), task(10), QUICK)
+    measurement = measure(Server(), Metering(), arguments(), task(10), QUICK)
     value = values(measurement)
     window = measurement.energy.window_s
     each = measurement.metrics["request_throughput"].repeats
@@ -78,10 +78,13 @@ def test_throughputs_and_gaps_between_pieces_are_those_of_vllm():
 
 def test_gaps_are_pooled_over_requests():
     slow = replace(USUAL, gaps_s=(0.45,))
-    measurement = measure(Server({0: slow}), arguments(), task(10), QUICK)
+    measurement = measure(Server({0: slow}), Metering(), arguments(), task(10), QUICK)
     assert values(measurement)["mean_itl_ms"] == pytest.approx((9 * 4 * 50 + 450) / 37)
     silent = {i: replace(USUAL, gaps_s=()) for i in range(10)}
-    assert "mean_itl_ms" not in measure(Server(silent), arguments(), task(10), QUICK).metrics
+    assert (
+        "mean_itl_ms"
+        not in measure(Server(silent), Metering(), arguments(), task(10), QUICK).metrics
+    )
 
 
 def test_goodput_counts_the_requests_that_meet_every_level():
@@ -97,20 +100,25 @@ def test_goodput_counts_the_requests_that_meet_every_level():
         ({"ttft": 1}, 0),
     ):
         protocol = replace(QUICK, goodput=goodput)
-        value = values(measure(engine, arguments(), task(10), protocol))
+        value = values(measure(engine, Metering(), arguments(), task(10), protocol))
         assert value["request_goodput"] == pytest.approx(good / 10 * value["request_throughput"])
-    assert "request_goodput" not in measure(engine, arguments(), task(10), QUICK).metrics
+    assert (
+        "request_goodput" not in measure(engine, Metering(), arguments(), task(10), QUICK).metrics
+    )
     untold = {0: replace(USUAL, ttft_s=None)}
     protocol = replace(QUICK, goodput={"ttft": 150})
-    assert "request_goodput" not in measure(Server(untold), arguments(), task(5), protocol).metrics
+    assert (
+        "request_goodput"
+        not in measure(Server(untold), Metering(), arguments(), task(5), protocol).metrics
+    )
     for wrong in ({"itl": 5}, {"ttft": 0}):
         with pytest.raises(ValueError, match="ttft, tpot, e2el"):
             Protocol(goodput=wrong)
 
 
 def test_failed_requests_count_in_no_time_token_or_score():
-    good = measure(Server(), arguments(), task(10), QUICK)
-    some = measure(Server({3: FAILED, 5: FAILED}), arguments(), task(10), QUICK)
+    good = measure(Server(), Metering(), arguments(), task(10), QUICK)
+    some = measure(Server({3: FAILED, 5: FAILED}), Metering(), arguments(), task(10), QUICK)
     assert some.validity == "suspect"
     assert "6 of 30 requests failed: HTTP 503: overloaded" in some.reasons
     for name in ("mean_e2el_ms", "p99_ttft_ms", "mean_tpot_ms", "mean_output_tokens", "accuracy"):
@@ -122,7 +130,9 @@ def test_failed_requests_count_in_no_time_token_or_score():
 
 
 def test_requests_that_all_fail_are_a_failure():
-    measurement = measure(Server(dict.fromkeys(range(10), FAILED)), arguments(), task(10), QUICK)
+    measurement = measure(
+        Server(dict.fromkeys(range(10), FAILED)), Metering(), arguments(), task(10), QUICK
+    )
     assert measurement.failure.cause == "crash"
     assert "requests failed: HTTP 503: overloaded" in measurement.failure.message
 
@@ -133,14 +143,14 @@ def test_requests_that_get_lost_are_wrong_output():
             completions = super().run(requests, seed=seed, seconds=seconds)
             return completions if seconds is not None else completions[:-1]
 
-    measurement = measure(Loses(), arguments(), task(10), QUICK)
+    measurement = measure(Loses(), Metering(), arguments(), task(10), QUICK)
     assert measurement.failure.cause == "wrong_output"
     assert measurement.failure.message == "9 of 10 requests came back"
 
 
 def test_ungraded_work_has_no_accuracy():
     work = Ungraded(tuple(Request(f"p{i}") for i in range(10)))
-    measurement = measure(Server(), arguments(), work, QUICK)
+    measurement = measure(Server(), Metering(), arguments(), work, QUICK)
     assert measurement.validity == "valid"
     assert "accuracy" not in measurement.metrics
     assert measurement.scores == ()
@@ -148,15 +158,21 @@ def test_ungraded_work_has_no_accuracy():
 
 def test_times_of_a_closed_loop_leave_out_ramp_up_and_drain_but_nothing_else_does():
     ends = {i: replace(USUAL, latency_s=5.0) for i in (0, 1, 10, 11)}
-    value = values(measure(Server(ends), concurrent(2), task(12), QUICK))
+    value = values(measure(Server(ends), Metering(), concurrent(2), task(12), QUICK))
     assert value["p99_e2el_ms"] == pytest.approx(300)
     assert value["output_throughput"] == pytest.approx(5 * value["request_throughput"])
     goodput = values(
-        measure(Server(ends), concurrent(2), task(12), replace(QUICK, goodput={"e2el": 1000}))
+        measure(
+            Server(ends),
+            Metering(),
+            concurrent(2),
+            task(12),
+            replace(QUICK, goodput={"e2el": 1000}),
+        )
     )
     assert goodput["request_goodput"] == pytest.approx(8 / 12 * goodput["request_throughput"])
     # Too few would be left in between, so all count.
-    value = values(measure(Server(ends), concurrent(4), task(12), QUICK))
+    value = values(measure(Server(ends), Metering(), concurrent(4), task(12), QUICK))
     assert value["mean_e2el_ms"] == pytest.approx((4 * 5000 + 8 * 300) / 12)
 
 
@@ -166,13 +182,13 @@ def arrivals(n, gap_s=0.02):
 
 def test_an_open_loop_is_one_window_from_its_first_request_on():
     engine = Server()
-    measurement = measure(engine, concurrent(2), arrivals(12), QUICK)
+    measurement = measure(engine, Metering(), concurrent(2), arrivals(12), QUICK)
     asked = [[r.prompt for r in call[2]] for call in engine.passes()]
     assert asked == [[f"p{i}" for i in range(12)]] * 3
     assert measurement.validity == "valid"
     engine = Server(second=0.8)
     protocol = replace(QUICK, max_seconds=1.0)
-    cut = measure(engine, arguments(), arrivals(200), protocol)
+    cut = measure(engine, Metering(), arguments(), arrivals(200), protocol)
     (call,) = engine.passes()
     assert call[2][0].prompt == "p0"
     assert cut.metrics["mean_e2el_ms"].n == 1
@@ -184,7 +200,7 @@ def test_an_open_loop_is_one_window_from_its_first_request_on():
 def test_an_interleaved_open_loop_is_not_cut_in_halves():
     engine = Server()
     configurations = [arguments("a"), arguments("b")]
-    measure_interleaved(engine, configurations, arrivals(6), QUICK, rounds=3)
+    measure_interleaved(engine, Metering(), configurations, arrivals(6), QUICK, rounds=3)
     assert [len(call[2]) for call in engine.passes()] == [6] * 6
 
 
@@ -198,5 +214,5 @@ def test_an_interleaved_open_loop_is_not_cut_in_halves():
 )
 def test_answers_of_another_length_than_asked_for_are_suspect(request_, words):
     work = Ungraded(tuple(Request(f"p{i}", **request_) for i in range(10)))
-    measurement = measure(Server(), arguments(), work, QUICK)
+    measurement = measure(Server(), Metering(), arguments(), work, QUICK)
     assert measurement.reasons == ((words,) if words else ())

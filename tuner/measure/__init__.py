@@ -5,6 +5,7 @@ from tuner.measure.engine import Completion, Engine, EngineFailure
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import (
     Cause,
+    EnergyPart,
     EnergyProvenance,
     EnergySource,
     Failure,
@@ -14,15 +15,25 @@ from tuner.measure.measurement import (
 )
 from tuner.measure.measuring import measure, measure_interleaved
 from tuner.measure.memory import Memory
-from tuner.measure.meters import Meter, MeterStatus, Reading, best_meter, probe_meters
+from tuner.measure.metering import Metering
+from tuner.measure.meters import (
+    CombinedMeter,
+    Meter,
+    MeterStatus,
+    Reading,
+    best_meter,
+    probe_meters,
+)
 from tuner.measure.protocol import Protocol
 from tuner.measure.rivals import Dominated, dominated_by
 from tuner.measure.statistics import Ratio, accuracy_difference, compare, wilson
 
 __all__ = [
     "Cause",
+    "CombinedMeter",
     "Completion",
     "Dominated",
+    "EnergyPart",
     "EnergyProvenance",
     "EnergySource",
     "Engine",
@@ -33,6 +44,7 @@ __all__ = [
     "Memory",
     "Meter",
     "MeterStatus",
+    "Metering",
     "Metric",
     "Protocol",
     "Ratio",

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.measure.answers import Reuse
 from tuner.measure.engine import Engine, EngineFailure
-from tuner.measure.gauge import Progress, idle_watts, meter_of, warm_up
 from tuner.measure.in_force import InForce
-from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
+from tuner.measure.measurement import EnergyPart, EnergyProvenance, Failure, Measurement
 from tuner.measure.memory import Memory
-from tuner.measure.meters import Meter
+from tuner.measure.metering import Metering, Progress
+from tuner.measure.meters import Meter, Reading
 from tuner.measure.metrics import metrics_of, prompt_scores
-from tuner.measure.passes import Pass, joined, run_pass
+from tuner.measure.passes import Pass, joined, run_pass, warm_up, without_energy
 from tuner.measure.protocol import Protocol
 from tuner.measure.rivals import Dominated
 from tuner.measure.validity import check
@@ -44,6 +44,7 @@ class Run:
     def __init__(
         self,
         engine: Engine,
+        metering: Metering,
         arguments: Arguments,
         work: Work,
         protocol: Protocol,
@@ -52,6 +53,7 @@ class Run:
         memory: Memory | None = None,
     ) -> None:
         self._engine = engine
+        self._metering = metering
         self._arguments = arguments
         self._work = work
         self._protocol = protocol
@@ -86,8 +88,10 @@ class Run:
             self._progress("loading")
             self._in_force = self._engine.apply(self._arguments)
             self._details = {"load_average": round(os.getloadavg()[0], 2)}
-            self._meter = meter_of(self._engine, self._protocol)
-            self._idle_watts = idle_watts(self._engine, self._protocol, self._progress)
+            self._meter = self._metering.meter_for(self._engine, self._protocol)
+            self._idle_watts = self._metering.idle_watts(
+                self._engine, self._protocol, self._progress
+            )
             if self._warm is not None and time.monotonic() - began < _AT_ONCE_S:
                 return 0.0
             self._progress("warm-up")
@@ -191,7 +195,10 @@ class Run:
         if not any(completion.text.strip() for completion in completions):
             words = f"all {len(completions)} answers are empty"
             return self.failed(EngineFailure("wrong_output", words))
-        meter, readings = self._meter, [one.reading for one in self.passes]
+        meter = self._meter
+        if why := self._memory.incomparable_energy(meter.source):
+            self.passes = [without_energy(one, why) for one in self.passes]
+        readings = [one.reading for one in self.passes]
         reuse = Reuse()
         if answers_key is not None:
             reuse = self._memory.answers.reuse(answers_key, self.passes)
@@ -212,24 +219,19 @@ class Run:
             in_force=self._in_force,
             doubts=self._doubts,
         )
-        energy = EnergyProvenance(
-            energy_source=meter.source,
-            energy_scope=meter.scope,
-            energy_quantisation_rel=max(reading.quantisation_rel for reading in readings),
-            window_s=statistics.fmean(reading.seconds for reading in readings),
-            parameters=dict(meter.parameters),
-        )
-        return Measurement(
+        measurement = Measurement(
             metrics=metrics,
             validity=validity,
             reasons=reasons,
-            energy=energy if "energy_j" in metrics else None,
+            energy=_provenance(meter, readings) if "energy_j" in metrics else None,
             seconds=self._setup_s + self._passes_s,
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
             scores=prompt_scores(self.passes, reuse.scores),
             notes=tuple(self._notes),
         )
+        self._memory.learn_energy(measurement)
+        return measurement
 
     def _recorded(self) -> InForce:
         details = {**self._in_force.details, **self._details}
@@ -246,6 +248,26 @@ class Run:
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
         )
+
+
+def _provenance(meter: Meter, readings: Sequence[Reading]) -> EnergyProvenance:
+    """Where the joules of the windows come from; at least one window has any."""
+    windows = [
+        reading.parts or (EnergyPart(meter.scope, meter.source, reading.joules),)
+        for reading in readings
+        if reading.joules is not None
+    ]
+    return EnergyProvenance(
+        energy_source=meter.source,
+        energy_scope=meter.scope,
+        energy_quantisation_rel=max(reading.quantisation_rel for reading in readings),
+        window_s=statistics.fmean(reading.seconds for reading in readings),
+        parameters=dict(meter.parameters),
+        parts=tuple(
+            replace(same[0], joules=statistics.fmean(part.joules or 0.0 for part in same))
+            for same in zip(*windows, strict=True)
+        ),
+    )
 
 
 def _narrow(passes: Sequence[Pass], interval_rel: float) -> bool:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from tuner.measure.in_force import InForce
 
 EnergySource = Literal["nvml_counter", "nvml_power", "rapl", "zeus", "estimated"]
+"""The meters that come with the tuner; a meter of somebody else's has a name of its own."""
+
 Cause = Literal["out_of_memory", "refused", "crash", "hang", "wrong_output"]
 Validity = Literal["valid", "suspect", "invalid"]
 
@@ -40,23 +42,50 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class EnergyPart:
+    """The energy of one scope, as one meter reads it.
+
+    Attributes:
+        scope: what is metered, for instance `gpu:GPU-1234`, `package-0`, `process tree`.
+        source: the meter, for instance `nvml_counter`.
+        joules: mean over the windows of a measurement; in one reading that of its window. None
+            where the meter failed.
+
+    """
+
+    scope: str
+    source: str
+    joules: float | None
+
+
+@dataclass(frozen=True)
 class EnergyProvenance:
     """Where the joules of a measurement come from.
 
     Attributes:
-        energy_source: the meter; `estimated` where no meter could be read.
-        energy_scope: what is metered, for instance `gpu:GPU-1234`, `cpu package`, `process tree`.
+        energy_source: the meter, or several as in `nvml_counter+rapl`; `estimated` where no meter
+            could be read.
+        energy_scope: what is metered, for instance `gpu:GPU-1234 + package-0`.
         energy_quantisation_rel: largest relative error from the meter's ticks in one window.
         window_s: mean length of a measured window, in seconds.
         parameters: numbers of the model behind an estimate (for instance watts per core).
+        parts: the energy of each scope. All energy metrics are of their sum, whose mean over the
+            windows is `energy_j`. Empty where a command of the user's measured.
 
     """
 
-    energy_source: EnergySource
+    energy_source: str
     energy_scope: str
     energy_quantisation_rel: float
     window_s: float
     parameters: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[EnergyPart, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> EnergyProvenance:
+        """Read what `dataclasses.asdict` made; records from before there were parts have none."""
+        parts = tuple(EnergyPart(**part) for part in data.get("parts", ()))
+        return cls(**{**data, "parts": parts})
 
 
 @dataclass(frozen=True)
@@ -118,7 +147,7 @@ class Measurement:
             metrics=metrics,
             validity=data["validity"],
             reasons=tuple(data["reasons"]),
-            energy=EnergyProvenance(**energy) if energy else None,
+            energy=EnergyProvenance.from_dict(energy) if energy else None,
             failure=Failure(**failure) if failure else None,
             seconds=data["seconds"],
             setup_seconds=data["setup_seconds"],

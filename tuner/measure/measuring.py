@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tuner.measure._run import Run
 from tuner.measure.engine import Engine, EngineFailure
-from tuner.measure.gauge import Progress
 from tuner.measure.measurement import Measurement
 from tuner.measure.memory import Memory
+from tuner.measure.metering import Metering, Progress
 from tuner.measure.protocol import Protocol
 from tuner.measure.rivals import Dominated
 from tuner.workloads import Work
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 def measure(
     engine: Engine,
+    metering: Metering,
     arguments: Arguments,
     work: Work,
     protocol: Protocol | None = None,
@@ -38,6 +39,7 @@ def measure(
 
     Args:
         engine: runs it.
+        metering: gives the meter for what it runs on; the caller's, who closes it.
         arguments: the configuration.
         work: what is asked.
         protocol: the rules; the usual ones by default.
@@ -53,7 +55,8 @@ def measure(
         the measurement; a configuration that the engine could not run gives one with `failure`.
     """
     protocol = protocol or Protocol()
-    run = Run(engine, arguments, work, protocol, random.Random(seed), on_progress, memory)
+    rng = random.Random(seed)
+    run = Run(engine, metering, arguments, work, protocol, rng, on_progress, memory)
     try:
         warm_s = run.set_up(min(protocol.warmup_seconds, protocol.max_seconds / 4))
         run.repeat(warm_s, dominated)
@@ -64,6 +67,7 @@ def measure(
 
 def measure_interleaved(
     engine: Engine,
+    metering: Metering,
     configurations: Sequence[Arguments],
     work: Work,
     protocol: Protocol | None = None,
@@ -84,6 +88,7 @@ def measure_interleaved(
 
     Args:
         engine: runs them.
+        metering: gives the meters for what it runs on; the caller's, who closes it.
         configurations: to be compared.
         work: what is asked.
         protocol: the rules; the usual ones by default.
@@ -98,7 +103,7 @@ def measure_interleaved(
     """
     protocol = protocol or Protocol()
     rng = random.Random(seed)
-    runs = [Run(engine, a, work, protocol, rng, on_progress) for a in configurations]
+    runs = [Run(engine, metering, a, work, protocol, rng, on_progress) for a in configurations]
     failures: dict[int, EngineFailure] = {}
     for number in range(rounds):
         order = list(range(len(runs)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner.measure.engine import Completion, Engine, EngineFailure
 from tuner.measure.meters import Meter, Reading, cpu_seconds
@@ -11,6 +13,9 @@ from tuner.workloads import Work
 
 Grade = Callable[[Sequence[int], Sequence[str]], tuple[float, ...] | None]
 """Scores of answers to the requests of these indices; None where nobody knows the right ones."""
+
+_SETTLED = 0.9
+"""A warm-up batch that takes at least this share of the one before shows that speed has settled."""
 
 _STEADY_SHARE = 0.5
 """Ramp-up and drain are left out where at least this share of the requests is left."""
@@ -103,6 +108,34 @@ def run_pass(
     )
 
 
+def warm_up(
+    engine: Engine,
+    meter: Meter,
+    work: Work,
+    seconds: float,
+    seed: int,
+    concurrency: int | None = None,
+) -> Pass:
+    """Run the first batch until it no longer gets faster, or for so long; return the last run."""
+    began = time.perf_counter()
+    before = float("inf")
+    for i in itertools.count():
+        one = run_pass(
+            engine,
+            meter,
+            work,
+            range(len(work)),
+            seed=seed + i,
+            seconds=0.0,
+            concurrency=concurrency,
+        )
+        took = one.reading.seconds
+        if took >= _SETTLED * before or time.perf_counter() - began >= seconds:
+            return one
+        before = took
+    raise AssertionError
+
+
 def joined(one: Pass, other: Pass) -> Pass:
     """Two parts of a pass as one."""
     return Pass(
@@ -119,6 +152,12 @@ def joined(one: Pass, other: Pass) -> Pass:
         errors=one.errors + other.errors,
         steady=one.steady + other.steady,
     )
+
+
+def without_energy(one: Pass, why: str) -> Pass:
+    """A pass whose joules do not count, and the reason."""
+    problems = (*one.reading.problems, why)
+    return replace(one, reading=replace(one.reading, joules=None, problems=problems))
 
 
 def most_frequent(words: Sequence[str]) -> str:
@@ -148,8 +187,12 @@ def _joined_readings(one: Reading, other: Reading) -> Reading:
         )
         for name in {**one.details, **other.details}
     }
+    parts = tuple(
+        replace(a, joules=None if a.joules is None or b.joules is None else a.joules + b.joules)
+        for a, b in zip(one.parts, other.parts, strict=True)
+    )
     if one.joules is None or other.joules is None:
-        return Reading(seconds, None, 0.0, problems, details)
+        return Reading(seconds, None, 0.0, problems, details, parts)
     joules = one.joules + other.joules
     wrong_by = one.quantisation_rel * one.joules + other.quantisation_rel * other.joules
-    return Reading(seconds, joules, wrong_by / joules, problems, details)
+    return Reading(seconds, joules, wrong_by / joules, problems, details, parts)

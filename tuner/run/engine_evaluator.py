@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tuner.errors import UserError
-from tuner.measure import Engine, Measurement, Memory, Protocol, measure, measure_interleaved
+from tuner.measure import (
+    Engine,
+    Measurement,
+    Memory,
+    Metering,
+    Protocol,
+    measure,
+    measure_interleaved,
+)
 from tuner.run.answer_reuse import answers_key
 from tuner.run.drift import DriftCorrection
 from tuner.run.early_stopping import dominated_in
@@ -37,6 +45,7 @@ class EngineEvaluator:
     def __init__(
         self,
         engine: Engine,
+        metering: Metering,
         requests: RequestSet,
         history: TrialHistory,
         spec: StudySpec,
@@ -44,6 +53,7 @@ class EngineEvaluator:
         observe: Observer,
     ) -> None:
         self._engine = engine
+        self._metering = metering
         self._requests = requests
         self._history = history
         self._spec = spec
@@ -68,6 +78,7 @@ class EngineEvaluator:
         began = self._history.elapsed
         measurement = measure(
             self._engine,
+            self._metering,
             arguments,
             work,
             self._patient if is_default else self._protocol,
@@ -94,6 +105,7 @@ class EngineEvaluator:
         seed = verification_seed(self._spec.seed)
         measurements = measure_interleaved(
             self._engine,
+            self._metering,
             arguments,
             self._requests.work,
             self._patient,
@@ -130,12 +142,12 @@ class EngineEvaluator:
         n = min(len(work), max(REFERENCE_REQUESTS, int(1 / (each_s or 1.0))))
         protocol = replace(self._patient, min_repeats=3, max_repeats=3)
         arguments = space.arguments(space.default)
-        return measure(self._engine, arguments, work.select(range(n)), protocol)
+        return measure(self._engine, self._metering, arguments, work.select(range(n)), protocol)
 
     def _require_energy(self) -> None:
         """Refuse to go on where the study is about energy that cannot be seen from here."""
         wanted = [o.metric for o in self._history.outputs if o.kind == "energy"]
-        if wanted and self._engine.device == "elsewhere":
+        if wanted and not self._metering.sees_energy_of(self._engine):
             raise UserError(
                 f"{wanted[0]} cannot be measured: the server's processes cannot be seen from here. "
                 "Run the tuner on the server's machine, or give other objectives, as in "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.engines.command import CommandEngine
-from tuner.measure import Engine
+from tuner.measure import Engine, Meter, Metering
 from tuner.run.command_evaluator import CommandEvaluator
 from tuner.run.engine_evaluator import EngineEvaluator
 from tuner.run.evaluator import Evaluator, TrialHistory
@@ -42,8 +42,12 @@ class StudySetup:
 
 
 @contextmanager
-def set_up(spec: StudySpec) -> Iterator[StudySetup]:
+def set_up(spec: StudySpec, meters: Sequence[Meter] = ()) -> Iterator[StudySetup]:
     """Prepare a study; engine and GPUs are released at the end.
+
+    Args:
+        spec: of the study.
+        meters: read in place of the best ones that work here; the caller closes them.
 
     Raises:
         UserError: for input that cannot be used.
@@ -67,12 +71,13 @@ def set_up(spec: StudySpec) -> Iterator[StudySetup]:
             if isinstance(engine, CommandEngine):
                 return CommandEvaluator(engine, history, observe)
             assert requests is not None
-            return EngineEvaluator(driven, requests, history, spec, levels, observe)
+            return EngineEvaluator(driven, metering, requests, history, spec, levels, observe)
 
         if not isinstance(engine, CommandEngine):
             driven: Engine = engine
             if resolved.gpu_settings:
                 driven = stack.enter_context(_controlled(engine, resolved.gpu_settings))
+            metering = stack.enter_context(Metering(meters))
         yield StudySetup(space, evaluator, resolved.model, (warning,) if warning else ())
 
 

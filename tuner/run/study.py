@@ -13,7 +13,7 @@ from tuner.advice.effects import effects
 from tuner.advice.export import Exporter, write_result
 from tuner.advice.recommend import recommend
 from tuner.advice.result import Result
-from tuner.measure import Measurement
+from tuner.measure import Measurement, Meter
 from tuner.run.notes import estimated_energy, in_disguise
 from tuner.run.objectives import levels_of, objectives_of
 from tuner.run.setup import StudySetup, set_up
@@ -33,6 +33,7 @@ def run_study(
     *,
     acquisition: AcquisitionFactory | None = None,
     exporters: Sequence[Exporter] = (),
+    meters: Sequence[Meter] = (),
 ) -> Result:
     """Run or go on with a study and return what it found; everything is in `out` afterwards.
 
@@ -42,13 +43,14 @@ def run_study(
         observe: called with every event.
         acquisition: makes an acquisition function, in place of the one that `spec` names.
         exporters: write further files for each recommendation, beside the backend's own.
+        meters: read together, in place of the best ones that work here.
 
     Raises:
         UserError: for input that cannot be used.
     """
     objectives, levels = objectives_of(spec), levels_of(spec)
     with ExitStack() as stack:
-        setup = stack.enter_context(set_up(spec))
+        setup = stack.enter_context(set_up(spec, meters))
         if out is not None:
             open_folder(out, spec)
             stack.enter_context(locked(out))

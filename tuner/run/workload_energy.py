@@ -10,8 +10,7 @@ from typing import Any
 
 from tuner.engines import TransformersEngine
 from tuner.errors import UserError
-from tuner.measure import EngineFailure, Metric, Protocol
-from tuner.measure.gauge import meter_of
+from tuner.measure import EngineFailure, Metering, Metric, Protocol
 from tuner.measure.passes import run_pass
 from tuner.measure.statistics import estimate_mean
 from tuner.models.counting import token_counter
@@ -99,10 +98,10 @@ def measure_workload(
     grid, found = grid or Grid(), bins(trace, grid)
     fill, joules = exact_fill(token_counter(model)), defaultdict(list)
     protocol = Protocol()
-    with TransformersEngine() as engine:
+    with TransformersEngine() as engine, Metering() as metering:
         try:
             engine.apply(Arguments({"model": model}, {"do_sample": False}, {"batch_size": batch}))
-            meter = meter_of(engine, protocol)
+            meter = metering.meter_for(engine, protocol)
             for number in range(rounds + 1):
                 asked = drawn_requests(trace, fill, BATCHES * batch, seed=seed + number, grid=grid)
                 order = random.Random(f"{seed}/{number}").sample(list(asked), len(asked))

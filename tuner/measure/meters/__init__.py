@@ -1,12 +1,14 @@
-"""Energy meters: the best one that works here, and why the others do not."""
+"""Energy meters: the best ones that work here, and why the others do not."""
 
 from tuner.measure.meters.choose import best_meter, probe_meters
+from tuner.measure.meters.combined import CombinedMeter, together
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter, cpu_seconds, process_tree
 from tuner.measure.meters.rapl import RaplMeter
 from tuner.measure.meters.reading import Meter, MeterStatus, Reading
 
 __all__ = [
     "WATTS_PER_CORE",
+    "CombinedMeter",
     "CpuTimeMeter",
     "Meter",
     "MeterStatus",
@@ -16,4 +18,5 @@ __all__ = [
     "cpu_seconds",
     "probe_meters",
     "process_tree",
+    "together",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tuner.measure.meters import nvml, rapl, zeus
+from tuner.measure.meters.combined import CombinedMeter
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter
 from tuner.measure.meters.nvml_gpus import NoMeterError
 from tuner.measure.meters.reading import Meter, MeterStatus
@@ -18,7 +19,9 @@ def best_meter(
 ) -> Meter:
     """The most trustworthy meter that works for processes on a device.
 
-    Where nothing can be metered that is an estimate; its scope says so if a GPU does the work.
+    Work on GPUs also keeps CPUs busy. So the GPUs are metered together with the CPU packages,
+    where RAPL works too. Where nothing can be metered, it is an estimate; its scope says so if a
+    GPU does the work.
 
     Args:
         pids: gives the processes that do the work.
@@ -43,13 +46,19 @@ def _gpu_meter(
     pids: Callable[[], Sequence[int]], gpus: Sequence[str], watts_per_core: float
 ) -> Meter:
     try:
-        return nvml.open_meter(gpus)
+        return _with_packages(nvml.open_meter(gpus))
     except NoMeterError as error:
         if zeus.status().available:
-            return zeus.ZeusMeter()
-        meter = CpuTimeMeter(pids, watts_per_core)
-        meter.scope = f"process tree on the CPU, not the GPU: {error}"
-        return meter
+            meter = zeus.ZeusMeter()
+            return _with_packages(meter) if meter.meters_gpus else meter
+        estimate = CpuTimeMeter(pids, watts_per_core)
+        estimate.scope = f"process tree on the CPU, not the GPU: {error}"
+        return estimate
+
+
+def _with_packages(meter: Meter) -> Meter:
+    """A meter of GPU boards together with the CPU packages, where RAPL can be read."""
+    return CombinedMeter([meter, rapl.RaplMeter()]) if rapl.status().available else meter
 
 
 def probe_meters() -> list[MeterStatus]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
-from tuner.measure.measurement import EnergySource
 from tuner.measure.meters.reading import Reading
 
 WATTS_PER_CORE = 4.0
@@ -43,7 +42,7 @@ class CpuTimeMeter:
 
     """
 
-    source: EnergySource = "estimated"
+    source = "estimated"
 
     def __init__(
         self, pids: Callable[[], Sequence[int]], watts_per_core: float = WATTS_PER_CORE
@@ -65,14 +64,15 @@ class CpuTimeMeter:
         seconds = time.perf_counter() - self._began
         used = cpu_seconds(self._pids()) - self._cpu_at_start
         joules = self._watts * used if used > 0 else None
-        return Reading(seconds, joules, quantisation_rel=0.0)
+        problems = () if joules else ("the processes used no CPU time that could be seen",)
+        return Reading(seconds, joules, 0.0, problems)
 
     def power_limits(self) -> tuple[float, float] | None:
         """Between nothing and all cores busy."""
         return 0.0, self._watts * (psutil.cpu_count() or 1) * 1.02
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 def process_tree(pids: Sequence[int]) -> list[psutil.Process]:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
-from tuner.measure.measurement import EnergySource
 from tuner.measure.meters.nvml_gpus import (
     LONGEST_TICK_S,
     POLL_S,
@@ -46,7 +45,7 @@ _MEAN_OVER_S = 1.0
 class NvmlCounterMeter:
     """Sums the energy counters of GPUs."""
 
-    source: EnergySource = "nvml_counter"
+    source = "nvml_counter"
 
     def __init__(self, gpus: Sequence[Gpu]) -> None:
         self._gpus = gpus
@@ -129,7 +128,7 @@ class NvmlPowerMeter:
     mean over up to a second (arXiv 2312.02741).
     """
 
-    source: EnergySource = "nvml_power"
+    source = "nvml_power"
 
     def __init__(self, gpus: Sequence[Gpu]) -> None:
         self._gpus = gpus

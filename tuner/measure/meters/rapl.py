@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.measure.measurement import EnergySource
 from tuner.measure.meters.reading import MeterStatus, Reading
 
 POWERCAP = Path("/sys/class/powercap")
@@ -50,7 +50,7 @@ def packages(root: Path = POWERCAP) -> list[Package]:
 class RaplMeter:
     """Sums the counters of all CPU packages, idle power and other programs included."""
 
-    source: EnergySource = "rapl"
+    source = "rapl"
 
     def __init__(self, root: Path = POWERCAP) -> None:
         self._packages = packages(root)
@@ -61,7 +61,9 @@ class RaplMeter:
 
     def start(self) -> None:
         """Note the counters."""
-        self._at_start = [package.read_uj() for package in self._packages]
+        self._at_start = []
+        with contextlib.suppress(OSError):  # `stop` finds nothing noted, and says so
+            self._at_start = [package.read_uj() for package in self._packages]
         self._began = time.perf_counter()
 
     def stop(self) -> Reading:
@@ -71,6 +73,8 @@ class RaplMeter:
             now = [package.read_uj() for package in self._packages]
         except OSError as error:
             return Reading(seconds, None, 0.0, (f"the RAPL counter was lost: {error}",))
+        if len(self._at_start) != len(now):
+            return Reading(seconds, None, 0.0, ("the RAPL counter could not be read",))
         joules = 0.0
         for package, before, after in zip(self._packages, self._at_start, now, strict=True):
             if seconds * _MOST_WATTS * 1e6 > package.range_uj:
@@ -87,7 +91,7 @@ class RaplMeter:
         return 0.0, _MOST_WATTS * len(self._packages)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 def status(root: Path = POWERCAP) -> MeterStatus:

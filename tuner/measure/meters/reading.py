@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tuner.measure.measurement import EnergySource
+from tuner.measure.measurement import EnergyPart
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Reading:
         quantisation_rel: largest relative error that the meter's ticks can cause.
         problems: sentences on what makes the figure doubtful.
         details: what else was seen, for instance temperature.
+        parts: joules of each scope where several were read; they add up to `joules`.
 
     """
 
@@ -27,33 +28,41 @@ class Reading:
     quantisation_rel: float
     problems: tuple[str, ...] = ()
     details: Mapping[str, float] = field(default_factory=dict)
+    parts: tuple[EnergyPart, ...] = ()
 
 
 class Meter(Protocol):
     """Measures the energy of windows, one after another.
 
-    Attributes:
-        source: what kind of meter it is; `estimated` for a model in place of one.
-        scope: what is metered.
-        parameters: numbers of the model behind an estimate, or facts such as the tick's length.
-
+    `MeterContract` in `tests/measure/meter_contract.py` tests what is promised here.
     """
 
-    source: EnergySource
-    scope: str
-    parameters: Mapping[str, float]
+    @property
+    def source(self) -> str:
+        """What kind of meter it is, in a word; `estimated` for a model in place of one."""
+
+    @property
+    def scope(self) -> str:
+        """What is metered, for instance `gpu:GPU-1234`; several are separated by `, `."""
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """Numbers of the model behind an estimate, or facts such as the tick's length."""
 
     def start(self) -> None:
-        """Open a window; may wait for the meter's next tick."""
+        """Open a window; may wait for the meter's next tick.
+
+        Does not raise where the meter cannot be read: `stop` says so then.
+        """
 
     def stop(self) -> Reading:
-        """Close the window."""
+        """Close the window. A meter that failed gives a reading without joules, and the reason."""
 
     def power_limits(self) -> tuple[float, float] | None:
         """Lowest and highest power in watts that are plausible; None where unknown."""
 
     def close(self) -> None:
-        """Let go of what the meter holds."""
+        """Release what the meter holds; it is not used afterwards."""
 
 
 @dataclass(frozen=True)

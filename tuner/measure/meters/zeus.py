@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.measure.measurement import EnergySource
 from tuner.measure.meters.reading import MeterStatus, Reading
 
 _WINDOW = "tuner"
@@ -26,13 +26,16 @@ class ZeusMeter:
     Args:
         monitor: in place of a new monitor, for tests.
 
+    Attributes:
+        meters_gpus: whether it meters GPU boards, and not a chip that includes the processor.
+
     Raises:
         ImportError: zeus is not installed.
         LookupError: it finds nothing to meter here.
 
     """
 
-    source: EnergySource = "zeus"
+    source = "zeus"
 
     def __init__(self, monitor: Any = None) -> None:
         if monitor is None:
@@ -40,12 +43,12 @@ class ZeusMeter:
 
             monitor = ZeusMonitor(cpu_indices=[])
         self._monitor = monitor
-        self._gpus = bool(monitor.gpu_indices)
-        if not self._gpus and not monitor.soc_is_present:
+        self.meters_gpus = bool(monitor.gpu_indices)
+        if not self.meters_gpus and not monitor.soc_is_present:
             raise LookupError("Zeus finds no GPU and no chip that it can meter")
         self.scope = (
             "gpus " + ", ".join(str(index) for index in monitor.gpu_indices)
-            if self._gpus
+            if self.meters_gpus
             else f"chip ({type(monitor.soc).__name__})"
         )
         self.parameters: Mapping[str, float] = {"update_s": _UPDATE_S}
@@ -53,7 +56,8 @@ class ZeusMeter:
 
     def start(self) -> None:
         """Open a window."""
-        self._monitor.begin_window(_WINDOW, sync_execution=False, restart=True)
+        with contextlib.suppress(Exception):  # of any vendor's library; `stop` finds no window
+            self._monitor.begin_window(_WINDOW, sync_execution=False, restart=True)
         self._began = time.perf_counter()
 
     def stop(self) -> Reading:
@@ -63,7 +67,9 @@ class ZeusMeter:
             window = self._monitor.end_window(_WINDOW, sync_execution=False)
         except Exception as error:  # of any vendor's library
             return Reading(seconds, None, 0.0, (f"Zeus could not read the meter: {error}",))
-        joules = sum(window.gpu_energy.values()) if self._gpus else _chip_joules(window.soc_energy)
+        joules = (
+            sum(window.gpu_energy.values()) if self.meters_gpus else _chip_joules(window.soc_energy)
+        )
         if not joules or joules <= 0:
             return Reading(seconds, None, 0.0, ("Zeus read no energy",))
         return Reading(seconds, joules, min(1.0, _UPDATE_S / seconds))
@@ -73,7 +79,7 @@ class ZeusMeter:
         return None
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 def _chip_joules(energy: Any) -> float | None:
