@@ -23,6 +23,7 @@ from botorch.fit import fit_gpytorch_mll
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from suggestion_time import OBJECTIVES, TWELVE, Landscape, twelve
 
+from tuner.search.single_thread import single_thread
 from tuner.space import Space, load_space
 from tuner.surrogates import ConfigurationGP, OutcomeTransform
 from tuner.surrogates.distances import DistanceTables
@@ -39,7 +40,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--tries", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     print("| space | measured | fit_map | fit_gpytorch_mll | ratio | same | fit_map | BoTorch |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
@@ -48,7 +48,8 @@ def main() -> None:
         compare(space, 12, 0, 1)  # libraries loaded
         for n in arguments.measured:
             seeds = range(arguments.seeds)
-            found = np.array([compare(space, n, seed, arguments.tries) for seed in seeds])
+            with single_thread():
+                found = np.array([compare(space, n, seed, arguments.tries) for seed in seeds])
             fast, slow = np.median(found[..., :2].reshape(-1, 2), axis=0)
             gained = (found[..., 2] - found[..., 3]).ravel()
             print(

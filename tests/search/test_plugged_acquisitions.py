@@ -11,6 +11,7 @@ from botorch.acquisition import AcquisitionFunction, qLogNoisyExpectedImprovemen
 from botorch.acquisition.multi_objective import logei
 from botorch.acquisition.objective import LinearMCObjective
 from botorch.optim import optimize_acqf_discrete
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tuner.errors import UserError
 from tuner.search import ACQUISITIONS, Observation, ParetoSampler
@@ -178,6 +179,31 @@ def test_a_repeat_goes_before_the_first_candidate_that_gains_less():
     order = _order(np.array(candidates + repeats), 4)
     assert order.tolist() == [6, 0, 5, 1, 2, 4, 3, 7]
     assert _order(np.array(repeats), 0).tolist() == [2, 1, 0, 3]
+
+
+def test_threads_are_limited_while_it_thinks_and_as_before_afterwards(space):
+    def threads():
+        pools = [i for i in threadpool_info() if i["user_api"] == "blas"]
+        return torch.get_num_threads(), [i["num_threads"] for i in pools]
+
+    inside = []
+
+    def watching(model, dataset):
+        inside.append(threads())
+        return exact_ehvi(model, dataset)
+
+    before = torch.get_num_threads()
+    try:
+        with threadpool_limits(2, user_api="blas"):
+            torch.set_num_threads(2)
+            ParetoSampler(space, OBJECTIVES, acquisition=watching).propose(measured(space, 12))
+            after = threads()
+    finally:
+        torch.set_num_threads(before)
+    assert inside[0][0] == 1
+    assert set(inside[0][1]) == {1}
+    assert after[0] == 2
+    assert set(after[1]) == {2}
 
 
 def test_an_unknown_name_is_a_sentence_that_says_what_there_is():
