@@ -342,6 +342,7 @@ def test_choices_are_read_as_a_person_writes_them():
     pins = parse_pins(model, ["heat=0.5", "Decoding=Beams", "Cache=no"])
     assert pins == {"heat": 0.5, "Decoding": "Beams", "Cache": False}
     assert selections(model, pins) == {"heat": 0.5, "Beams": True, "Cache": False}
+    assert parse_pins(model, ["Decoding=Beams", "Decoding=Beams"]) == {"Decoding": "Beams"}
     for wrong, message in {
         "heat=7": "can't be 7.0: 0.5, 1.0, 1.5",
         "heat=x": "needs a number",
@@ -353,6 +354,23 @@ def test_choices_are_read_as_a_person_writes_them():
             parse_pins(model, [wrong])
     with pytest.raises(ModelError, match="given twice"):
         parse_pins(model, ["heat=0.5", "heat=1"])
+
+
+def test_a_text_that_is_a_value_is_this_value():
+    model = read_uvl(
+        "features\n  A\n    optional\n      String flash {values ['auto', 'on', 'off']}"
+    )
+    assert parse_pins(model, ["flash=on"]) == {"flash": "on"}
+    assert parse_pins(model, ["flash=true"]) == {"flash": True}
+    assert parse_pins(model, ["flash=no"], domains={"flash": ["no"]}) == {"flash": "no"}
+
+
+def test_a_parent_and_its_child_have_to_agree():
+    model = read_uvl(SMALL)
+    pins = parse_pins(model, ["Decoding=Beams", "Beams=true"])
+    assert selections(model, pins) == {"Beams": True}
+    with pytest.raises(ModelError, match="given twice"):
+        selections(model, {"Decoding": "Beams", "Beams": False})
 
 
 def test_a_wish_brings_ancestors_and_ousts_the_other_alternatives():

@@ -27,7 +27,7 @@ from tuner.features._explain import Cause, choice_text, explain
 from tuner.features._inert import amounts_to_nothing, default_children
 from tuner.features._lint import Remark, lint
 from tuner.features._model import Constraint, Feature, FeatureModel, Group
-from tuner.features._pins import checked, parse_pins, selections
+from tuner.features._pin_parser import checked, parse_pins, selections
 from tuner.features._reader import read_expression, read_uvl
 from tuner.features._repair import (
     changes,
@@ -39,7 +39,7 @@ from tuner.features._repair import (
 from tuner.features._rows import UNSELECTED, ColumnLayout, Rows
 from tuner.features._rules import Rule, Rules, evaluate
 from tuner.features._solver import Solver, canonical_rules
-from tuner.features._values import Attribute, Value, distance, index_of, nearest_value
+from tuner.features._values import Attribute, Value, distance, index_of, nearest_value, value_text
 from tuner.features._vector import Columns, Compiler, Vocabulary
 from tuner.features._writer import write_expression, write_uvl
 
@@ -105,6 +105,7 @@ __all__ = [
     "read_expression",
     "read_uvl",
     "selections",
+    "value_text",
     "wished",
     "write_expression",
     "write_uvl",

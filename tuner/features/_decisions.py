@@ -80,7 +80,7 @@ class DecisionLayout:
 
 def layout_of(model: FeatureModel) -> DecisionLayout:
     """The decisions of a model."""
-    return _Builder(model).layout()
+    return _LayoutBuilder(model).layout()
 
 
 def heights(decisions: Sequence[Decision]) -> list[int]:
@@ -96,7 +96,7 @@ def heights(decisions: Sequence[Decision]) -> list[int]:
     return found
 
 
-class _Builder:
+class _LayoutBuilder:
     """One walk over the tree."""
 
     def __init__(self, model: FeatureModel) -> None:

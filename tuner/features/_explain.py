@@ -11,7 +11,7 @@ from tuner.features._encoding import Reason
 from tuner.features._errors import ModelError
 from tuner.features._model import Constraint
 from tuner.features._solver import Given, Solver, limited
-from tuner.features._values import Value
+from tuner.features._values import Value, value_text
 
 ROUNDS = 400
 """Attempts at a smallest set; after them, and after half of the time that is left, a set of which
@@ -58,9 +58,7 @@ def explain(solver: Solver, given: Given | None = None) -> tuple[Cause, ...]:
 
 def choice_text(name: str, value: Value | None) -> str:
     """A choice as a person would write it."""
-    if isinstance(value, bool) or value is None:
-        return f"{name}={'true' if value else 'false'}"
-    return f"{name}={value}"
+    return f"{name}={value_text(False if value is None else value)}"
 
 
 def _cause(reason: Reason) -> Cause:

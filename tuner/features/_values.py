@@ -21,6 +21,11 @@ def number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def value_text(value: Value) -> str:
+    """A value as it is written in `--set`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def index_of(values: Sequence[Value], value: object) -> int | None:
     """The index of a value among others, None where it is not there; numbers may differ by 1e-9."""
     for i, other in enumerate(values):

@@ -26,7 +26,7 @@ from tuner.features import (
 from tuner.features import expression as ast
 from tuner.space._elimination import BoolTable, Factor, Network, TreewidthExceeded
 from tuner.space._layout import below, reduced
-from tuner.space._tabulate import Grid, tabulate
+from tuner.space._tabulate import StateGrid, tabulate
 from tuner.space.pins import pin_text
 
 
@@ -94,7 +94,7 @@ def simplified(
 def contradiction(model: FeatureModel) -> str:
     """Why a model has no valid configuration, one constraint (or pin) a line."""
     causes = explain(Solver(model))
-    named = [c.text if c.constraint is None else words(c.constraint) for c in causes]
+    named = [c.text if c.constraint is None else described(c.constraint) for c in causes]
     rules = [text for text, c in zip(named, causes, strict=True) if c.kind != "tree"]
     listed = "".join(f"\n  - {text}" for text in rules or named)
     return f"together these can't hold:{listed}"
@@ -133,7 +133,7 @@ def decided(model: FeatureModel, decision: Decision, value: Value) -> Constraint
     return Constraint(condition, pin_text(decision.name, value))
 
 
-def words(constraint: Constraint) -> str:
+def described(constraint: Constraint) -> str:
     """A constraint as its author explained it, else as it is written."""
     comment = " ".join(constraint.comment.split())
     return f"{constraint.text} ({comment})" if comment else constraint.text
@@ -157,7 +157,7 @@ def _groups(layout: DecisionLayout) -> Iterator[ConstraintTable]:
     for parent, group in layout.groups:
         conditions = [layout.selected[child.name] for child in group.features]
         scope = tuple(sorted(_decisions([layout.selected[parent], *conditions])))
-        grid = Grid(layout, scope)
+        grid = StateGrid(layout, scope)
         count = sum((grid.holds(c).astype(np.int32) for c in conditions), np.array(0))
         table = ~grid.holds(layout.selected[parent]) | (
             (count >= group.lower) & (count <= group.upper)

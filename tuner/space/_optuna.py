@@ -1,4 +1,4 @@
-"""The space in Optuna's words."""
+"""The parameters of a feature model as Optuna's distributions."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
     return CategoricalDistribution(values)
 
 
-def asked(parameters: Sequence[Parameter], trial: optuna.trial.BaseTrial) -> Codes:
-    """The codes of a trial's answers; inactive parameters are not asked for."""
+def suggested(parameters: Sequence[Parameter], trial: optuna.trial.BaseTrial) -> Codes:
+    """The codes that a trial suggests; inactive parameters are not suggested."""
     row = np.full(len(parameters), INACTIVE, dtype=np.int32)
     index = {p.name: i for i, p in enumerate(parameters)}
     for i, p in enumerate(parameters):

@@ -1,4 +1,4 @@
-"""Parameters of a table in Optuna's words: numbers are ranges, whatever values they have."""
+"""Parameters of a table as Optuna's distributions: numbers are ranges, whatever their values."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def _is_log(parameter: Parameter) -> bool:
     return low > 0 and abs(parameter.positions[1] - (second - low) / (high - low)) > 1e-9
 
 
-def asked(trial: optuna.trial.BaseTrial, parameter: Parameter) -> int:
-    """Ask for one parameter; the code of the value nearest to the answer."""
+def suggested(trial: optuna.trial.BaseTrial, parameter: Parameter) -> int:
+    """The code of the value nearest to what a trial suggests for one parameter."""
     name, values, log = parameter.name, parameter.values, _is_log(parameter)
     if _is_choice(parameter):
         return values.index(trial.suggest_categorical(name, values))

@@ -32,7 +32,7 @@ def tabulate(expression: ast.Expression, layout: DecisionLayout, model: FeatureM
     names = _names(expression, compiler)
     scope = {c.decision for n in names if isinstance(c := layout.selected[n], ActiveWhen)}
     scope |= {where for n in names if isinstance(where := layout.values.get(n), int)}
-    grid = Grid(layout, sorted(scope))
+    grid = StateGrid(layout, sorted(scope))
     columns = Columns(
         {name: grid.holds(layout.selected[name]) for name in names},
         {
@@ -57,7 +57,7 @@ def _names(expression: ast.Expression, compiler: Compiler) -> set[str]:
     return found
 
 
-class Grid:
+class StateGrid:
     """All combinations of the states of some decisions, one axis each."""
 
     def __init__(self, layout: DecisionLayout, scope: Sequence[int]) -> None:

@@ -68,14 +68,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Arguments:
-    """A configuration in the words of the engine.
+    """A configuration as arguments of the engine.
 
     Attributes:
         load: what is given when the model is loaded or the server started (`model`, `dtype`, ...).
         request: what is given with each call (`temperature`, `num_beams`, ...).
         harness: what drives the engine rather than belongs to it (`batch_size`, `concurrency`).
         hardware: what the GPU is set to while the engine runs (`gpu_clock_mhz`, `power_limit_w`);
-            what is not told is left as it is.
+            what is not set is left as it is.
     """
 
     load: Mapping[str, Value]
@@ -148,7 +148,7 @@ class Space(Protocol):
         """
 
     def arguments(self, configuration: Configuration) -> Arguments:
-        """What the engine is told so that it runs like this."""
+        """The engine's arguments for a configuration."""
 
     def distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
         """One Optuna distribution a parameter, over its whole domain."""

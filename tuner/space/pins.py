@@ -15,6 +15,7 @@ from tuner.features import (
     checked,
     default_children,
     nearest_value,
+    value_text,
 )
 from tuner.features import expression as ast
 from tuner.space.configuration import Value
@@ -70,19 +71,7 @@ def pinned_model(
 
 def pin_text(name: str, value: Value) -> str:
     """A pin as it is written in `--set`."""
-    return f"{name}={show(value)}"
-
-
-def show(value: Value) -> str:
-    """A value as it is written in `--set`."""
-    return str(value).lower() if isinstance(value, bool) else f"{value}"
-
-
-def shown(value: object) -> str:
-    """A value as a person writes it in a sentence."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, int | float) else f"'{value}'"
+    return f"{name}={value_text(value)}"
 
 
 def unknown(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.errors import UserError
-from tuner.features import FeatureModel, index_of
+from tuner.features import FeatureModel, index_of, value_text
 from tuner.space import _moves, _optuna
 from tuner.space._arguments import ArgumentMap
 from tuner.space._code_algebra import CodeAlgebra
@@ -20,7 +20,7 @@ from tuner.space._constraint_tables import contradiction, decided, simplified
 from tuner.space._parameters import parameter
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter
-from tuner.space.pins import pinned_model, show, shown, unknown
+from tuner.space.pins import pinned_model, unknown
 
 if TYPE_CHECKING:
     import optuna
@@ -213,8 +213,10 @@ class SearchSpace:
             index = self._index[name]
             code = index_of(self._parameters[index].values, value)
             if code is None:
-                listed = ", ".join(map(show, self._parameters[index].values))
-                raise UserError(f"'{name}' can't be {shown(value)} here: it takes one of {listed}")
+                listed = ", ".join(map(value_text, self._parameters[index].values))
+                raise UserError(
+                    f"'{name}' can't be {value_text(value)} here: it takes one of {listed}"
+                )
             row[index] = code
         return row, row != INACTIVE
 
@@ -227,7 +229,7 @@ class SearchSpace:
         return [self._argument_map.selection(code) for code in codes]
 
     def arguments(self, configuration: Configuration) -> Arguments:
-        """What the engine is told so that it runs like this."""
+        """The engine's arguments for a configuration."""
         return self._argument_map.arguments(self.encode([configuration])[0])
 
     def distributions(self) -> dict[str, optuna.distributions.BaseDistribution]:
@@ -236,4 +238,4 @@ class SearchSpace:
 
     def suggest(self, trial: optuna.trial.BaseTrial) -> Configuration:
         """Ask an Optuna trial for every active parameter, parents first, and repair the answer."""
-        return self.decode(self.repair(_optuna.asked(self._parameters, trial)[None]))[0]
+        return self.decode(self.repair(_optuna.suggested(self._parameters, trial)[None]))[0]

@@ -215,7 +215,7 @@ class TableSpace:
                 if code[above] == INACTIVE or value not in parameter.parent[1]:
                     code.append(INACTIVE)
                     continue
-            code.append(_ranges.asked(trial, parameter))
+            code.append(_ranges.suggested(trial, parameter))
         return self.decode(self.repair(np.array([code], dtype=np.int32)))[0]
 
 

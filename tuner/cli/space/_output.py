@@ -51,6 +51,6 @@ def listed(values: Iterable[object]) -> str:
 
 def shown(value: Value | None, missing: str = "not selected") -> str:
     """The value of a feature."""
-    if value is None:
-        return missing
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    from tuner.features import value_text
+
+    return missing if value is None else value_text(value)
