@@ -16,8 +16,8 @@ quick: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: $(READY)
-	$(BIN)/ruff check tuner tests benchmarks
-	$(BIN)/ruff format --check tuner tests benchmarks
+	$(BIN)/ruff check tuner tests benchmarks tools
+	$(BIN)/ruff format --check tuner tests benchmarks tools
 
 types: $(READY)
 	$(BIN)/mypy

@@ -77,8 +77,8 @@ def arguments(model: str, batch_size: int) -> Arguments:
 
 def untrained_model(folder: Path) -> str:
     """A small Llama with random weights: it takes as long as a trained one."""
-    from tuner.models.architecture import SIZES, build_model
-    from tuner.models.tokens import build_tokenizer
+    from tuner.builtin_models.architecture import SIZES, build_model
+    from tuner.builtin_models.tokens import build_tokenizer
 
     build_model(SIZES["base"]).save_pretrained(folder)
     build_tokenizer().save_pretrained(folder)

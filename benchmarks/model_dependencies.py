@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tuner.models import final_answer, model_path, problems
+from tuner.builtin_models import final_answer, model_path, problems
 
 
 @dataclass(frozen=True)

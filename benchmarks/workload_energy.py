@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from types import SimpleNamespace
 
+from tuner.builtin_models.counting import token_counter
 from tuner.engines import TransformersEngine
 from tuner.measure import Metric
 from tuner.measure.meters import cpu_seconds
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE
 from tuner.measure.statistics import estimate_mean
-from tuner.models.counting import token_counter
 from tuner.workloads import (
     Grid,
     Request,

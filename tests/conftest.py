@@ -48,8 +48,8 @@ def tiny_model(tmp_path_factory):
     """Folder of an untrained Llama of 0.3 million parameters: real, only ignorant."""
     import torch
 
-    from tuner.models.architecture import SIZES, build_model
-    from tuner.models.tokens import build_tokenizer
+    from tuner.builtin_models.architecture import SIZES, build_model
+    from tuner.builtin_models.tokens import build_tokenizer
 
     folder = tmp_path_factory.mktemp("models") / "tiny"
     torch.manual_seed(0)

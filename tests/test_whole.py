@@ -132,7 +132,7 @@ def run_by_hand(folder: Path) -> list[str]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    from tuner.models import model_path
+    from tuner.builtin_models import model_path
 
     engine = json.loads((folder / "engine.json").read_text())
     generation = GenerationConfig.from_pretrained(folder)

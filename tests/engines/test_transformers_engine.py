@@ -184,8 +184,8 @@ def test_a_model_loaded_before_is_not_loaded_again(engine, tiny_model):
 def test_models_used_long_ago_make_room_for_others(tmp_path):
     import torch
 
-    from tuner.models.architecture import SIZES, build_model
-    from tuner.models.tokens import build_tokenizer
+    from tuner.builtin_models.architecture import SIZES, build_model
+    from tuner.builtin_models.tokens import build_tokenizer
 
     torch.manual_seed(0)
     build_model(SIZES["large"]).save_pretrained(tmp_path / "0")  # 17 MB

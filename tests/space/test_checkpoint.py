@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.models import model_path
+from tuner.builtin_models import model_path
 from tuner.space import SearchSpace, checkpoint_pins, environment_pins, load_model, shipped_spaces
 
 CONFIG = {

@@ -65,7 +65,7 @@ class Engine:
     def model(self, model="builtin:small", dtype="float32", attn_implementation="sdpa"):
         from transformers import AutoModelForCausalLM
 
-        from tuner.models import model_path
+        from tuner.builtin_models import model_path
 
         key = (model, dtype, attn_implementation)
         if key not in self.models:

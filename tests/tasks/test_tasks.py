@@ -141,7 +141,7 @@ def test_a_missing_an_empty_and_a_binary_file_are_told_apart(tmp_path):
 
 
 def test_builtin_problems_grade_their_own_completions_and_are_held_out():
-    from tuner.models.problems import problems
+    from tuner.builtin_models.problems import problems
 
     tune, verify = builtin_task("tune", 64), builtin_task("verify", 64)
     assert not set(tune.requests) & set(verify.requests)

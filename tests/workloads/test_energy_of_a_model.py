@@ -11,10 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from tuner.builtin_models.counting import token_counter
 from tuner.engines import TransformersEngine
 from tuner.measure import Metric
 from tuner.measure.statistics import estimate_mean
-from tuner.models.counting import token_counter
 from tuner.workloads import (
     Grid,
     bins,

@@ -13,7 +13,7 @@ from tuner.workloads.filling import WORDS
 
 @pytest.fixture(scope="module")
 def builtin_count():
-    from tuner.models.counting import token_counter
+    from tuner.builtin_models.counting import token_counter
 
     return token_counter("builtin:small")
 

@@ -36,7 +36,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show lengths, arrivals and power-of-two bins."""
-    from tuner.models.counting import token_counter
+    from tuner.builtin_models.counting import token_counter
     from tuner.workloads import Grid, read_lengths
     from tuner.workloads.filling import estimated_count
     from tuner.workloads.summary import summarise
@@ -78,7 +78,7 @@ def energy(
     """Measure a few requests of each bin, and add up the energy of the whole workload."""
     from rich.console import Console
 
-    from tuner.models.context import context_of
+    from tuner.builtin_models.context import context_of
     from tuner.run.workload_energy import measure_workload
     from tuner.workloads import Grid, read_lengths
     from tuner.workloads.view import show_energy

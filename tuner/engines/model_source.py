@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from tuner.builtin_models import BUILTIN, is_builtin, model_path
 from tuner.errors import UserError
-from tuner.models import BUILTIN, is_builtin, model_path
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 

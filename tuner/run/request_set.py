@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuner.builtin_models.context import context_of
+from tuner.builtin_models.counting import token_counter
 from tuner.engines.model_source import is_gguf
 from tuner.errors import UserError
-from tuner.models.context import context_of
-from tuner.models.counting import token_counter
 from tuner.study import StudySpec
 from tuner.tasks import Task, builtin_task, read_task
 from tuner.workloads import Count, Work, exact_fill, read_workload

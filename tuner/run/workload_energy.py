@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tuner.builtin_models.counting import token_counter
 from tuner.engines import TransformersEngine
 from tuner.errors import UserError
 from tuner.measure import EngineFailure, Metering, Metric, Protocol
 from tuner.measure.passes import run_pass
 from tuner.measure.statistics import estimate_mean
-from tuner.models.counting import token_counter
 from tuner.space import Arguments
 from tuner.workloads import (
     Grid,

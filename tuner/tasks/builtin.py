@@ -10,7 +10,7 @@ from tuner.tasks.task import Prompt, Task
 
 def builtin_task(split: Literal["tune", "verify"] = "tune", n: int = 96, seed: int = 0) -> Task:
     """`n` held-out problems of all kinds, shuffled; no prompt is in both splits."""
-    from tuner.models.problems import problems
+    from tuner.builtin_models.problems import problems
 
     chosen = problems(split, seed, n)
     random.Random(seed).shuffle(chosen)

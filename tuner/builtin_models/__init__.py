@@ -1,15 +1,14 @@
 """The language models that come with the tuner, and the problems that they solve.
 
 Three Llamas of about 0.3, 1 and 4 million parameters (`BUILTIN`), trained from scratch by
-`python -m tuner.models.train` on generated problems; `weights/README.md` is their model card.
+`python tools/train_builtin_models.py` on generated problems; `weights/README.md` is their model card.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tuner.errors import UserError
-from tuner.models.problems import (
+from tuner.builtin_models.problems import (
     KINDS,
     Problem,
     Split,
@@ -18,6 +17,7 @@ from tuner.models.problems import (
     split_of,
     write_jsonl,
 )
+from tuner.errors import UserError
 
 __all__ = [
     "BUILTIN",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuner.models.problems import ALPHABET
+from tuner.builtin_models.problems import ALPHABET
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from tuner.models.problems import ALPHABET, problems
-from tuner.models.tokens import build_tokenizer
+from tuner.builtin_models.problems import ALPHABET, problems
+from tuner.builtin_models.tokens import build_tokenizer
 
 BUILT = build_tokenizer()
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuner.errors import UserError
-from tuner.models import (
+from tuner.builtin_models import (
     BUILTIN,
     KINDS,
     final_answer,
@@ -21,7 +20,8 @@ from tuner.models import (
     split_of,
     write_jsonl,
 )
-from tuner.models.problems import ALPHABET, LONGEST
+from tuner.builtin_models.problems import ALPHABET, LONGEST
+from tuner.errors import UserError
 
 
 def _pick(total: int, *listed: int) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tuner.builtin_models import is_builtin, model_path
 from tuner.errors import UserError
-from tuner.models import is_builtin, model_path
 
 
 def token_counter(model: str) -> Callable[[str], int]:

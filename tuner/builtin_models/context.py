@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tuner.builtin_models import is_builtin, model_path
 from tuner.errors import UserError
-from tuner.models import is_builtin, model_path
 
 
 def context_of(model: str) -> int | None:

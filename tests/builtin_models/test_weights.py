@@ -13,11 +13,7 @@ from functools import cache
 import psutil
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoModelForCausalLM, GenerationConfig
-
-from tuner.models import BUILTIN, KINDS, model_path, problems
-from tuner.models.evaluate import (
+from evaluate_builtin_models import (
     CARD_PROBLEMS,
     DECODINGS,
     SUBSET,
@@ -25,6 +21,10 @@ from tuner.models.evaluate import (
     evaluate,
     load,
 )
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from tuner.builtin_models import BUILTIN, KINDS, model_path, problems
 
 WEIGHTS = model_path("small").parent
 ASKED = problems("tune", 0, 96)

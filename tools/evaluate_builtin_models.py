@@ -1,6 +1,6 @@
 """Measure the built-in models on held-out problems and write their model card.
 
-`python -m tuner.models.evaluate --models DIR` puts every number of the card there itself.
+`python tools/evaluate_builtin_models.py --models DIR` puts every number of the card there itself.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tuner.models import BUILTIN
-from tuner.models.problems import KINDS, Problem, final_answer, problems
+from tuner.builtin_models import BUILTIN
+from tuner.builtin_models.problems import KINDS, Problem, final_answer, problems
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -189,11 +189,11 @@ the tuner so that it has a real language model to tune on any machine, without a
 are no assistants: they know these problems and nothing else.
 
 Rebuild them and this card with one command (`--compile` makes it faster where there is a C++
-compiler): `python -m tuner.models.train --size all --out DIR`
+compiler): `python tools/train_builtin_models.py --size all --out DIR`
 
 ## Data
 
-Problems of eight kinds in equal shares, made by `tuner/models/problems.py`. One line each: kind,
+Problems of eight kinds in equal shares, made by `tuner/builtin_models/problems.py`. One line each: kind,
 prompt, completion.
 
 ```
@@ -237,7 +237,9 @@ default `top_k` of 50):
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the card of the models in a folder."""
-    parser = argparse.ArgumentParser(prog="python -m tuner.models.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python tools/evaluate_builtin_models.py", description=__doc__
+    )
     parser.add_argument("--models", type=Path, default=Path(__file__).parent / "weights")
     write_card(parser.parse_args(arguments).models)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tuner.models.problems import LONGEST
-from tuner.models.tokens import build_tokenizer
+from tuner.builtin_models.problems import LONGEST
+from tuner.builtin_models.tokens import build_tokenizer
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM

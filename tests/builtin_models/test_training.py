@@ -7,13 +7,13 @@ import math
 
 import pytest
 import torch
+from train_builtin_models import Recipe, backward, batches, level_logits, save, train
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tuner.models import problems, split_of
-from tuner.models.architecture import SIZES, build_model
-from tuner.models.problems import ALPHABET
-from tuner.models.tokens import build_tokenizer
-from tuner.models.train import Recipe, backward, batches, level_logits, save, train
+from tuner.builtin_models import problems, split_of
+from tuner.builtin_models.architecture import SIZES, build_model
+from tuner.builtin_models.problems import ALPHABET
+from tuner.builtin_models.tokens import build_tokenizer
 
 SHORT = Recipe(steps=40, batch=16, warmup=5)
 
@@ -56,7 +56,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(monkeypatch):
     batch = next(batches(build_tokenizer(), SHORT))
     gradients = []
     for rows in (16, 5):
-        monkeypatch.setattr("tuner.models.train._ROWS", rows)
+        monkeypatch.setattr("train_builtin_models._ROWS", rows)
         torch.manual_seed(0)
         model = build_model(SIZES["small"])
         backward(model, batch, 0.05)
