@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tuner.builtin_models import BUILTIN
+from tuner.builtin_models import BUILTIN, model_path
 from tuner.builtin_models.problems import KINDS, Problem, final_answer, problems
 
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ compiler): `python tools/train_builtin_models.py --size all --out DIR`
 
 ## Data
 
-Problems of eight kinds in equal shares, made by `tuner/builtin_models/problems.py`. One line each: kind,
-prompt, completion.
+Problems of eight kinds in equal shares, made by `tuner/builtin_models/problems.py`. One line each:
+kind, prompt, completion.
 
 ```
 {examples}
@@ -237,10 +237,8 @@ default `top_k` of 50):
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the card of the models in a folder."""
-    parser = argparse.ArgumentParser(
-        prog="python tools/evaluate_builtin_models.py", description=__doc__
-    )
-    parser.add_argument("--models", type=Path, default=Path(__file__).parent / "weights")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", type=Path, default=model_path("small").parent)
     write_card(parser.parse_args(arguments).models)
 
 

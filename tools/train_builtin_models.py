@@ -1,4 +1,4 @@
-"""Train the built-in models from scratch: `python tools/train_builtin_models.py --size all --out DIR`.
+"""Train the built-in models: `python tools/train_builtin_models.py --size all --out DIR`.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) moves the matrices of the
 layers, AdamW the rest; the forward pass runs in bfloat16 and the loss counts completions only.
@@ -215,9 +215,7 @@ def save(model: LlamaForCausalLM, folder: Path, recipe: Recipe, trained: Trained
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, save and evaluate what the command line asks for."""
-    parser = argparse.ArgumentParser(
-        prog="python tools/train_builtin_models.py", description=__doc__
-    )
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=(*SIZES, "all"), default="all")
     parser.add_argument("--out", type=Path, required=True, help="folder for the models")
     parser.add_argument("--seed", type=int, default=Recipe.seed)

@@ -1,7 +1,7 @@
 """The language models that come with the tuner, and the problems that they solve.
 
 Three Llamas of about 0.3, 1 and 4 million parameters (`BUILTIN`), trained from scratch by
-`python tools/train_builtin_models.py` on generated problems; `weights/README.md` is their model card.
+`python tools/train_builtin_models.py` on generated problems. `weights/README.md` is their card.
 """
 
 from __future__ import annotations
