@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuner.advice import Recommendation, Result
+    from tuner.advice.loading import load
     from tuner.api import Tuner, tune
     from tuner.errors import UserError
 
-__all__ = ["Recommendation", "Result", "Tuner", "UserError", "tune"]
+__all__ = ["Recommendation", "Result", "Tuner", "UserError", "load", "tune"]
 
 _HOMES = {
     "Recommendation": "tuner.advice",
     "Result": "tuner.advice",
     "Tuner": "tuner.api",
     "UserError": "tuner.errors",
+    "load": "tuner.advice.loading",
     "tune": "tuner.api",
 }
 

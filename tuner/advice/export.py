@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tuner.advice.result import Recommendation, Result
 from tuner.engines.backend import ExportedFile
@@ -23,41 +21,11 @@ Exporter = Callable[[Arguments, InForce], Sequence[ExportedFile]]
 def write_result(result: Result, folder: Path, exporters: Sequence[Exporter]) -> None:
     """Write `result.json`, `trials.csv` and `recommended/*/` into an existing folder."""
     _write_json(folder / "result.json", result.to_dict())
-    write_trials(result, folder / "trials.csv")
+    result.to_frame().to_csv(folder / "trials.csv", index=False)
     for recommendation in result.recommended:
         target = folder / "recommended" / recommendation.name
         target.mkdir(parents=True, exist_ok=True)
         write_recommendation(recommendation, target, exporters)
-
-
-def write_trials(result: Result, path: Path) -> None:
-    """One row a trial: state, cause, features, and each metric with its 95 % interval."""
-    rows = [_row(record.to_dict()) for record in result.trials]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _row(record: dict[str, Any]) -> dict[str, Any]:
-    failure = record["failure"] or {}
-    row: dict[str, Any] = {
-        "number": record["number"],
-        "state": record["state"],
-        "cause": failure.get("cause", ""),
-        "message": failure.get("message", ""),
-        "validity": record["validity"] or "",
-        "seconds": record["seconds"],
-    }
-    row |= {f"feature:{name}": value for name, value in record["configuration"].items()}
-    for name, metric in record["metrics"].items():
-        row[f"{name} [{metric['unit']}]"] = metric["value"]
-        row[f"{name} low"] = "" if metric["low"] is None else metric["low"]
-        row[f"{name} high"] = "" if metric["high"] is None else metric["high"]
-        if "energy_source" in metric:
-            row["energy_source"] = metric["energy_source"]
-    return row
 
 
 def write_recommendation(

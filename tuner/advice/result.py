@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner.advice.choice import Role
 from tuner.advice.effects import Effect
@@ -13,6 +13,9 @@ from tuner.measure import Measurement
 from tuner.space import Arguments, Configuration
 from tuner.study import Record
 from tuner.study.records import metrics_dict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,12 @@ class Result:
     levels: tuple[str, ...] = ()
     unmet: Unmet | None = None
     effects: tuple[Effect, ...] = ()
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a trial: state, features, and each metric with its interval (`trials_frame`)."""
+        from tuner.advice.frame import trials_frame
+
+        return trials_frame(self.trials)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: recommended, front, default, trials, stopped_by and more."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+_LISTS = ("gpus", "command_line", "warnings")
+
 
 @dataclass(frozen=True)
 class InForce:
@@ -44,13 +46,12 @@ class InForce:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; `from_dict` reads them back equal."""
-        return asdict(self)
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in _LISTS}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> InForce:
         """Read what `to_dict` wrote."""
-        lists = ("gpus", "command_line", "warnings")
-        return cls(**{**data, **{name: tuple(data[name]) for name in lists if name in data}})
+        return cls(**{**data, **{name: tuple(data[name]) for name in _LISTS if name in data}})
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> InForce:

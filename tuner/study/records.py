@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from tuner.measure import Measurement
@@ -68,6 +68,8 @@ def metrics_dict(measurement: Measurement) -> dict[str, dict[str, Any]]:
                 "energy_quantisation_rel": measurement.energy.energy_quantisation_rel,
                 "window_s": measurement.energy.window_s,
             }
+            if len(parts := measurement.energy.parts) > 1:
+                entry["energy_parts"] = [asdict(part) for part in parts]
         out[name] = entry
     return out
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from tuner.errors import UserError
 from tuner.measure import Measurement
@@ -121,6 +122,21 @@ def tell(
     values = [metric.value for metric in metrics]
     trial.set_user_attr(LEVELS, values[len(objectives) :])
     study.tell(trial, values[: len(objectives)])
+
+
+def read_records(path: Path) -> list[Record]:
+    """Every finished trial of a study's SQLite file, which is opened for reading alone.
+
+    Raises:
+        UserError: the file holds no study that can be read.
+    """
+    import optuna
+
+    url = f"sqlite:///file:{quote(str(path.resolve()))}?mode=ro&uri=true"
+    try:
+        return records(optuna.load_study(study_name=STUDY_NAME, storage=url))
+    except Exception as error:
+        raise UserError(f"{path} is not a readable study ({type(error).__name__}).") from error
 
 
 def records(study: optuna.Study) -> list[Record]:
