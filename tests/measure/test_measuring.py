@@ -9,9 +9,13 @@ from scripted_engine import ScriptedEngine, arguments, task
 
 from tuner.measure import (
     EngineFailure,
+    InterleavedRound,
+    Loading,
     Measurement,
     Metering,
     Protocol,
+    Repeat,
+    WarmUp,
     measure,
     measure_interleaved,
 )
@@ -253,9 +257,9 @@ def test_a_configuration_that_fails_leaves_the_other_rounds_alone():
 
 
 def test_progress_is_told():
-    told = []
-    measure(ScriptedEngine(), Metering(), arguments(), task(), QUICK, on_progress=told.append)
-    assert told[:3] == ["loading", "warm-up", "repeat 1 of at most 4"]
+    phases = []
+    measure(ScriptedEngine(), Metering(), arguments(), task(), QUICK, on_phase=phases.append)
+    assert phases[:3] == [Loading(), WarmUp(), Repeat(1, 4)]
     measure_interleaved(
         ScriptedEngine(),
         Metering(),
@@ -263,9 +267,9 @@ def test_progress_is_told():
         task(),
         QUICK,
         rounds=2,
-        on_progress=told.append,
+        on_phase=phases.append,
     )
-    assert told[-1] == "round 2 of 2, configuration 1"
+    assert phases[-1] == InterleavedRound(2, 2, 1)
 
 
 def test_a_protocol_that_makes_no_sense_is_refused():

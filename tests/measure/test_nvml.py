@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tuner.measure import best_meter, probe_meters
+from tuner.measure import IdlePower, best_meter, probe_meters
 from tuner.measure.meters.nvml import open_meter
 from tuner.measure.meters.nvml_gpus import NoMeterError
 
@@ -197,11 +197,9 @@ def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
     engine = ScriptedEngine({"a": {"in_force": {"gpus": ("GPU-aaaa",)}, "request_s": 0.01}})
     engine.device = "cuda"
     protocol = Protocol(idle_seconds=0.1, max_repeats=3, max_quantisation_rel=0.5)
-    told = []
-    measurement = measure(
-        engine, Metering(), arguments(), task(), protocol, on_progress=told.append
-    )
-    assert "idle power" in told
+    phases = []
+    measurement = measure(engine, Metering(), arguments(), task(), protocol, on_phase=phases.append)
+    assert IdlePower() in phases
     metrics = measurement.metrics
     assert measurement.energy.energy_source == "nvml_counter"
     assert measurement.energy.energy_scope == "gpu:GPU-aaaa"

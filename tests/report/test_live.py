@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from tuner.measure import Failure, Measurement
+from tuner.measure import Failure, InterleavedRound, Measurement, WarmUp
 from tuner.report.live import Board, Lines
 from tuner.space import Configuration
 from tuner.study import (
-    Phase,
+    PhaseStarted,
     Record,
     SearchEnded,
     Snapshot,
@@ -34,7 +34,7 @@ def snapshot(finished: int) -> Snapshot:
 EVENTS = [
     Started(0, 10**10),
     TrialStarted(0, DEFAULT),
-    Phase("warm-up"),
+    PhaseStarted(WarmUp()),
     TrialFinished(Record(0, DEFAULT, "complete", Measurement({}), (0.25, 35.0, 0.95)), snapshot(1)),
     TrialStarted(1, OTHER),
     TrialFinished(
@@ -72,3 +72,16 @@ def test_lines_name_every_trial_and_the_end():
     assert shown[1].startswith("trial 0: joules_per_request 0.25")
     assert "failed (out of memory: no room) | batch_size 8" in shown[2]
     assert "limit of 2 trials reached" in shown[3]
+
+
+def test_lines_say_once_which_round_of_the_verification_begins():
+    console = Console(file=io.StringIO(), width=80)
+    lines = Lines(SPEC, console)
+    lines(PhaseStarted(WarmUp()))
+    for number in (1, 2):
+        for configuration in (1, 2, 1):
+            lines(PhaseStarted(InterleavedRound(number, 2, configuration)))
+    assert console.file.getvalue().splitlines() == [
+        "verification: round 1 of 2",
+        "verification: round 2 of 2",
+    ]

@@ -16,10 +16,11 @@ from tuner.measure.engine import Engine, EngineFailure
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import EnergyPart, EnergyProvenance, Failure, Measurement
 from tuner.measure.memory import Memory
-from tuner.measure.metering import Metering, Progress
+from tuner.measure.metering import Metering
 from tuner.measure.meters import Meter, Reading
 from tuner.measure.metrics import metrics_of, prompt_scores
 from tuner.measure.passes import Pass, joined, run_pass, warm_up, without_energy
+from tuner.measure.phase import Loading, OnPhase, Repeat, WarmUp
 from tuner.measure.protocol import Protocol
 from tuner.measure.rivals import Dominated
 from tuner.measure.validity import check
@@ -49,7 +50,7 @@ class Run:
         work: Work,
         protocol: Protocol,
         rng: random.Random,
-        progress: Progress,
+        on_phase: OnPhase,
         memory: Memory | None = None,
     ) -> None:
         self._engine = engine
@@ -58,7 +59,7 @@ class Run:
         self._work = work
         self._protocol = protocol
         self._rng = rng
-        self._progress = progress
+        self._on_phase = on_phase
         self._memory = memory or Memory()
         self._grade = self._memory.answers.grader(work)
         self._open_loop = any(request.arrival_s is not None for request in work.requests)
@@ -85,16 +86,16 @@ class Run:
         """
         began = warm = time.monotonic()
         try:
-            self._progress("loading")
+            self._on_phase(Loading())
             self._in_force = self._engine.apply(self._arguments)
             self._details = {"load_average": round(os.getloadavg()[0], 2)}
             self._meter = self._metering.meter_for(self._engine, self._protocol)
             self._idle_watts = self._metering.idle_watts(
-                self._engine, self._protocol, self._progress
+                self._engine, self._protocol, self._on_phase
             )
             if self._warm is not None and time.monotonic() - began < _AT_ONCE_S:
                 return 0.0
-            self._progress("warm-up")
+            self._on_phase(WarmUp())
             warm = time.monotonic()
             seed = self._rng.getrandbits(31)
             self._warm = warm_up(
@@ -114,7 +115,7 @@ class Run:
         least = 1 if self._open_loop else protocol.min_repeats
         limit_s: float | None = (protocol.max_seconds - used_s) / least
         for n in range(protocol.max_repeats):
-            self._progress(f"repeat {n + 1} of at most {protocol.max_repeats}")
+            self._on_phase(Repeat(n + 1, protocol.max_repeats))
             one = self._answer(size, self._rng.getrandbits(31), limit_s)
             self.passes.append(one)
             size, limit_s = one.n_asked, None

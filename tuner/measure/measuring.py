@@ -10,7 +10,8 @@ from tuner.measure._run import Run
 from tuner.measure.engine import Engine, EngineFailure
 from tuner.measure.measurement import Measurement
 from tuner.measure.memory import Memory
-from tuner.measure.metering import Metering, Progress
+from tuner.measure.metering import Metering
+from tuner.measure.phase import InterleavedRound, OnPhase
 from tuner.measure.protocol import Protocol
 from tuner.measure.rivals import Dominated
 from tuner.workloads import Work
@@ -27,7 +28,7 @@ def measure(
     protocol: Protocol | None = None,
     *,
     seed: int = 0,
-    on_progress: Progress = lambda text: None,
+    on_phase: OnPhase = lambda phase: None,
     dominated: Dominated | None = None,
     memory: Memory | None = None,
     answers_key: Hashable | None = None,
@@ -44,7 +45,7 @@ def measure(
         work: what is asked.
         protocol: the rules; the usual ones by default.
         seed: of sampled answers.
-        on_progress: is told what is being done.
+        on_phase: is told what begins.
         dominated: ends the measurement between two passes, for instance `dominated_by(...)`. The
             measurement is valid, and says so in `notes`.
         memory: what earlier measurements of the study know; learns from this one.
@@ -56,7 +57,7 @@ def measure(
     """
     protocol = protocol or Protocol()
     rng = random.Random(seed)
-    run = Run(engine, metering, arguments, work, protocol, rng, on_progress, memory)
+    run = Run(engine, metering, arguments, work, protocol, rng, on_phase, memory)
     try:
         warm_s = run.set_up(min(protocol.warmup_seconds, protocol.max_seconds / 4))
         run.repeat(warm_s, dominated)
@@ -75,7 +76,7 @@ def measure_interleaved(
     rounds: int,
     turns: int = 2,
     seed: int = 0,
-    on_progress: Progress = lambda text: None,
+    on_phase: OnPhase = lambda phase: None,
 ) -> list[Measurement]:
     """Measure several configurations in rounds, each once in every round.
 
@@ -96,14 +97,14 @@ def measure_interleaved(
         turns: how often each has its turn in a round. More of them are better where speed changes
             suddenly, and dear where the engine starts anew for each change of configuration.
         seed: of the order, and of sampled answers.
-        on_progress: is told what is being done.
+        on_phase: is told what begins.
 
     Returns:
         a measurement for each configuration, in the order given.
     """
     protocol = protocol or Protocol()
     rng = random.Random(seed)
-    runs = [Run(engine, metering, a, work, protocol, rng, on_progress) for a in configurations]
+    runs = [Run(engine, metering, a, work, protocol, rng, on_phase) for a in configurations]
     failures: dict[int, EngineFailure] = {}
     for number in range(rounds):
         order = list(range(len(runs)))
@@ -117,7 +118,7 @@ def measure_interleaved(
                 try:
                     if i != in_force:
                         runs[i].set_up(0.0 if number else protocol.warmup_seconds)
-                    on_progress(f"round {number + 1} of {rounds}, configuration {i + 1}")
+                    on_phase(InterleavedRound(number + 1, rounds, i + 1))
                     runs[i].take_turn(turn, turns, seeds[turn])
                     in_force = i
                 except EngineFailure as failure:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 from tuner.measure.engine import Engine
 from tuner.measure.meters import Meter, best_meter, together
+from tuner.measure.phase import IdlePower, OnPhase
 from tuner.measure.protocol import Protocol
-
-Progress = Callable[[str], None]
-"""Called with a few words on what is being done."""
 
 _IDLE_HOLDS_S = 3600.0
 
@@ -53,7 +51,7 @@ class Metering:
         return self._chosen
 
     def idle_watts(
-        self, engine: Engine, protocol: Protocol, on_progress: Progress = lambda text: None
+        self, engine: Engine, protocol: Protocol, on_phase: OnPhase = lambda phase: None
     ) -> float | None:
         """Power in watts with the model loaded and nothing to do; metered once an hour and model.
 
@@ -64,7 +62,7 @@ class Metering:
             return None
         model = engine.in_force.model_asked
         if self._idle_of != model or time.monotonic() > self._idle_until:
-            on_progress("idle power")
+            on_phase(IdlePower())
             meter.start()
             time.sleep(protocol.idle_seconds)
             reading = meter.stop()

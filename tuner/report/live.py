@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tuner.measure import InterleavedRound
+from tuner.report.phase_text import phase_text
 from tuner.report.text import differences, duration, number
 from tuner.study import (
     Event,
     Noticed,
     Observer,
-    Phase,
+    PhaseStarted,
     SearchEnded,
     Snapshot,
     Started,
@@ -52,7 +54,7 @@ class Lines:
         self._metrics = [text.split(":")[0] for text in spec.effective_objectives]
         self._console = console
         self._default: Configuration | None = None
-        self._round = ""
+        self._round = 0
 
     def __call__(self, event: Event) -> None:
         """Print what an event says."""
@@ -73,9 +75,9 @@ class Lines:
                 return f"{_outcome(record, self._metrics, self._default)} | {_standing(snapshot)}"
             case SearchEnded(reason=reason):
                 return f"search ended: {reason}; verifying the candidates"
-            case Phase(text=text) if text.startswith("round "):
-                before, self._round = self._round, text.partition(",")[0]
-                return f"verification: {self._round}" if self._round != before else None
+            case PhaseStarted(phase=InterleavedRound(number=number, rounds=rounds)):
+                before, self._round = self._round, number
+                return f"verification: round {number} of {rounds}" if number != before else None
         return None
 
 
@@ -105,8 +107,8 @@ class Board:
                 self._default = self._default or (configuration if trial == 0 else None)
                 self._now = f"trial {trial}: {differences(configuration, self._default or {})}"
                 self._phase = ""
-            case Phase(text=text):
-                self._phase = text
+            case PhaseStarted(phase=phase):
+                self._phase = phase_text(phase)
             case TrialFinished(record=record, snapshot=snapshot):
                 self._recent.append(record)
                 self._snapshot = snapshot

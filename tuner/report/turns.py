@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tuner.report.phase_text import phase_text
 from tuner.report.text import duration, number
-from tuner.study import Event, Noticed, Phase, Started
+from tuner.study import Event, Noticed, PhaseStarted, Started
 from tuner.study.comparison import Turn, TurnTaken
 
 if TYPE_CHECKING:
@@ -68,8 +69,9 @@ class Bar:
             case Turn(sampler=sampler, seed=seed):
                 self._who = f"{sampler}, seed {seed}"
                 self._progress.update(self._task, description=f"{self._who}: proposing")
-            case Phase(text=text):
-                self._progress.update(self._task, description=f"{self._who}: {text}")
+            case PhaseStarted(phase=phase):
+                text = f"{self._who}: {phase_text(phase)}"
+                self._progress.update(self._task, description=text)
             case TurnTaken(told=told, total=total, elapsed=elapsed):
                 self._progress.update(
                     self._task, completed=told, total=total, clock=duration(elapsed)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tuner.measure import Measurement
+from tuner.measure import CommandRounds, CommandRun, Measurement
 from tuner.run.evaluator import TrialHistory
 from tuner.space import Configuration
-from tuner.study import Observer, Phase
+from tuner.study import Observer, PhaseStarted
 
 if TYPE_CHECKING:
     from tuner.engines import CommandEngine
@@ -24,14 +24,14 @@ class CommandEvaluator:
 
     def measure(self, configuration: Configuration, number: int) -> Measurement:
         """Run the command for one configuration."""
-        self._observe(Phase("running the command"))
+        self._observe(PhaseStarted(CommandRun()))
         return self._engine.measure(self._history.space.arguments(configuration))
 
     def measure_again(
         self, configurations: Sequence[Configuration], rounds: int
     ) -> dict[Configuration, Measurement]:
         """Run the command for all configurations in every round."""
-        self._observe(Phase(f"{rounds} rounds"))
+        self._observe(PhaseStarted(CommandRounds(rounds)))
         arguments = [self._history.space.arguments(c) for c in configurations]
         measured = self._engine.measure_interleaved(arguments, rounds)
         return dict(zip(configurations, measured, strict=True))

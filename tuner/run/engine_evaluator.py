@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from tuner.errors import UserError
 from tuner.measure import (
+    DriftReference,
     Engine,
     Measurement,
     Memory,
     Metering,
+    Phase,
     Protocol,
     measure,
     measure_interleaved,
@@ -25,7 +27,7 @@ from tuner.run.round_cost import pass_seconds, seconds_of_rounds
 from tuner.run.seeds import trial_seed, verification_seed
 from tuner.search import ServiceLevel, goodput_bounds
 from tuner.space import Configuration
-from tuner.study import Observer, Phase, StudySpec
+from tuner.study import Observer, PhaseStarted, StudySpec
 
 PATIENCE = 4.0
 """The default, and what is verified, may take so many times longer than what is searched."""
@@ -83,7 +85,7 @@ class EngineEvaluator:
             work,
             self._patient if is_default else self._protocol,
             seed=seed,
-            on_progress=self._phase,
+            on_phase=self._on_phase,
             dominated=None if is_default else dominated_in(self._history, self._levels, len(work)),
             memory=self._memory,
             answers_key=answers_key(
@@ -93,7 +95,7 @@ class EngineEvaluator:
         self._require_energy()
         if self._requests.graded is not None:
             measurement = graded(
-                self._engine, arguments, measurement, self._requests.graded, seed, self._phase
+                self._engine, arguments, measurement, self._requests.graded, seed, self._on_phase
             )
         return self._drift.correct(measurement, (began + self._history.elapsed) / 2)
 
@@ -111,12 +113,12 @@ class EngineEvaluator:
             self._patient,
             rounds=rounds,
             seed=seed,
-            on_progress=self._phase,
+            on_phase=self._on_phase,
             turns=self._policy.turns_per_round,
         )
         if (task := self._requests.graded) is not None:
             measurements = [
-                graded(self._engine, one, measurement, task, seed, self._phase)
+                graded(self._engine, one, measurement, task, seed, self._on_phase)
                 for one, measurement in zip(arguments, measurements, strict=True)
             ]
         return dict(zip(configurations, measurements, strict=True))
@@ -134,7 +136,7 @@ class EngineEvaluator:
 
     def _measure_reference(self) -> Measurement:
         """The default once more, on as many requests as it answers in about a second."""
-        self._phase("the default once more, to see drift")
+        self._on_phase(DriftReference())
         space, work = self._history.space, self._requests.work
         trials = self._history.complete
         trial = next((r for r in trials if r.configuration == space.default), None)
@@ -154,5 +156,5 @@ class EngineEvaluator:
                 "--objective mean_e2el_ms:min --objective output_throughput:max."
             )
 
-    def _phase(self, text: str) -> None:
-        self._observe(Phase(text))
+    def _on_phase(self, phase: Phase) -> None:
+        self._observe(PhaseStarted(phase))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
-from tuner.measure import Engine, EngineFailure, Failure, Measurement, Metric
+from tuner.measure import Engine, EngineFailure, Failure, Grading, Measurement, Metric, OnPhase
 from tuner.measure.statistics import estimate_share
 from tuner.space import Arguments
 from tuner.tasks import Task
@@ -18,7 +17,7 @@ def graded(
     measurement: Measurement,
     task: Task,
     seed: int,
-    on_progress: Callable[[str], None],
+    on_phase: OnPhase,
 ) -> Measurement:
     """The measurement of a configuration with its accuracy on all prompts of a task.
 
@@ -26,7 +25,7 @@ def graded(
     """
     if measurement.failure is not None:
         return measurement
-    on_progress(f"{len(task)} graded prompts")
+    on_phase(Grading(len(task)))
     began = time.monotonic()
     try:
         engine.apply(arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from tuner.measure import Phase
 from tuner.space import Configuration
 from tuner.study.records import Record
 
@@ -65,10 +66,10 @@ class TrialStarted:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """What the engine is doing now (loading, warm-up, repeat 2)."""
+class PhaseStarted:
+    """What is done with the present configuration, or in verification, has begun."""
 
-    text: str
+    phase: Phase
 
 
 @dataclass(frozen=True)
@@ -86,5 +87,5 @@ class SearchEnded:
     reason: str
 
 
-Event = Started | Noticed | TrialStarted | Phase | TrialFinished | SearchEnded
+Event = Started | Noticed | TrialStarted | PhaseStarted | TrialFinished | SearchEnded
 Observer = Callable[[Event], None]
