@@ -13,6 +13,7 @@ from botorch.acquisition.objective import LinearMCObjective
 from botorch.optim import optimize_acqf_discrete
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from tuner import Tuner
 from tuner.errors import UserError
 from tuner.search import ACQUISITIONS, Observation, ParetoSampler
 from tuner.search.acquisition_registry import acquisition_factory, exact_ehvi
@@ -131,6 +132,22 @@ def test_one_of_the_users_own_finds_what_it_asks_for(space):
     total = ((scaled - scaled.mean(0)) / scaled.std(0)).sum(1)
     found = [int(space.index(s.code[None])[0]) for s in seen]
     assert total[found].max() >= np.sort(total)[-2]
+
+
+def test_the_tuner_asks_the_users_own(space):
+    asked = []
+
+    def watching(model, dataset):
+        asked.append(dataset.n_observations)
+        return weighted_sum(model, dataset)
+
+    tuner = Tuner(space, ["energy_j:min", "accuracy:max"], acquisition=watching)
+    for _ in range(8):
+        proposal = tuner.ask()
+        energy, accuracy = truth(proposal.configuration)
+        tuner.tell(proposal, {"energy_j": energy, "accuracy": accuracy})
+    assert asked
+    assert max(asked) == 7
 
 
 class Constant(AcquisitionFunction):
