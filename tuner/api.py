@@ -14,6 +14,7 @@ from tuner.advice.result import Recommendation, Result
 from tuner.engines.registry import installed_version
 from tuner.errors import UserError
 from tuner.measure import Cause, Failure, Measurement, Meter, Metric
+from tuner.measure.statistics import Z_95
 from tuner.run import run_study
 from tuner.search import AcquisitionFactory, Objective, parse_levels
 from tuner.space import (
@@ -253,5 +254,5 @@ def _space(
 
 def _metric(value: float | tuple[float, float]) -> Metric:
     estimate, sem = value if isinstance(value, tuple) else (value, None)
-    low, high = (None, None) if sem is None else (estimate - 1.96 * sem, estimate + 1.96 * sem)
+    low, high = (None, None) if sem is None else (estimate - Z_95 * sem, estimate + Z_95 * sem)
     return Metric(float(estimate), "", low, high, sem, 1, "told")

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tuner.measure import Metric, accuracy_difference, compare, wilson
-from tuner.measure.metrics import percentile
 from tuner.measure.statistics import estimate_mean, estimate_share
 
 
@@ -109,8 +108,3 @@ def test_scores_of_other_prompts_cannot_be_paired():
         accuracy_difference([1.0], [1.0, 0.0])
     with pytest.raises(ValueError, match="cannot be paired"):
         accuracy_difference([], [])
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1), st.sampled_from([0, 50, 90, 99, 100]))
-def test_percentiles_are_numpys(values, q):
-    assert percentile(values, q) == pytest.approx(np.percentile(values, q), rel=1e-9, abs=1e-6)

@@ -6,12 +6,13 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import UserError
-from tuner.workloads import Grid, Trace, bins, percentile, read_lengths, read_trace, sample
+from tuner.workloads import Grid, Trace, bins, read_lengths, read_trace, sample
 
 SHARED = Path(os.environ.get("TUNER_SHARED", Path(__file__).parents[2] / "../shared"))
 HEADER = "arrival_s,input_tokens,output_tokens\n"
@@ -36,16 +37,9 @@ def test_the_public_traces_have_their_known_percentiles(name, n, inputs, outputs
     trace = read_trace(path)
     assert len(trace) == n
     for values, (median, p99) in ((trace.input_tokens, inputs), (trace.output_tokens, outputs)):
-        assert round(percentile(values, 0.5)) == median
-        assert round(percentile(values, 0.99)) == p99
+        assert round(np.quantile(values, 0.5)) == median
+        assert round(np.quantile(values, 0.99)) == p99
     assert sum(one.n for one in bins(trace)) == n
-
-
-@given(st.lists(st.integers(-50, 50), min_size=1), st.floats(0, 1))
-def test_percentiles_are_those_of_numpy(values, share):
-    import numpy as np
-
-    assert percentile(values, share) == pytest.approx(np.quantile(values, share), abs=1e-9)
 
 
 @given(requests)

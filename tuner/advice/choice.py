@@ -134,7 +134,7 @@ class Chooser:
         return (point.values[column] + point.slack) / self.default[column]
 
     def _column(self, kind: str) -> int | None:
-        return next((i for i, o in enumerate(self.objectives) if o.kind == kind), None)
+        return next((i for i, o in enumerate(self.objectives) if o.depends_on == kind), None)
 
     def _by(self, column: int) -> Callable[[Point], tuple[float, float]]:
         """Sort key: the objective at `column`, ties broken by the cost in the others."""

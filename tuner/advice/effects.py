@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tuner.measure.statistics import Z_95
 from tuner.search import Objective
 from tuner.space import Space, Value
 from tuner.space.contract import INACTIVE
@@ -109,7 +110,7 @@ def _effect(
 ) -> Effect:
     """An effect from a step in transformed units, where larger is better."""
     sign = transform.spread * (-1.0 if transform.objective.direction == "min" else 1.0)
-    reach = 1.96 * abs(sign) * sd
+    reach = Z_95 * abs(sign) * sd
     ends = [sign * middle, sign * middle - reach, sign * middle + reach]
     relative = transform.scale == "log"
     change, low, high = np.expm1(ends).tolist() if relative else ends

@@ -20,6 +20,7 @@ from tuner.errors import UserError
 from tuner.measure.engine import EngineFailure
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
+from tuner.metrics import is_energy_unit
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments, Space
@@ -155,7 +156,7 @@ class CommandEngine:
             )
         source = told[0].energy_source
         energy = None
-        if source is not None and any("J" in metric.unit for metric in metrics.values()):
+        if source is not None and any(is_energy_unit(metric.unit) for metric in metrics.values()):
             window_s = seconds / len(told)
             energy = EnergyProvenance(source, "as the command says", 0.0, window_s)
         return Measurement(

@@ -9,10 +9,8 @@ from typing import Any, get_args
 
 from tuner.measure.engine import EngineFailure
 from tuner.measure.measurement import EnergySource, Metric
-from tuner.measure.metrics import UNITS
-from tuner.measure.statistics import estimate_mean
-
-_95 = 1.959963984540054
+from tuner.measure.statistics import Z_95, estimate_mean
+from tuner.metrics import METRICS, is_energy_unit
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def combined(told: Sequence[CommandOutput]) -> dict[str, Metric]:
     for name, first in told[0].quantities.items():
         if all(name in one.quantities for one in told):
             runs = [one.quantities[name] for one in told]
-            source = told[0].energy_source if "J" in first.unit else None
+            source = told[0].energy_source if is_energy_unit(first.unit) else None
             metrics[name] = _metric(runs, first.unit, source or "command")
     if not metrics:
         raise EngineFailure("wrong_output", "the runs of the command told different metrics")
@@ -93,7 +91,7 @@ def _metric(runs: Sequence[Quantity], unit: str, source: str) -> Metric:
     sem, low, high = estimate.sem, estimate.low, estimate.high
     if len(runs) == 1 and runs[0].sem is not None:
         sem = runs[0].sem
-        low, high = estimate.value - _95 * sem, estimate.value + _95 * sem
+        low, high = estimate.value - Z_95 * sem, estimate.value + Z_95 * sem
     return Metric(
         value=estimate.value,
         unit=unit,
@@ -108,7 +106,8 @@ def _metric(runs: Sequence[Quantity], unit: str, source: str) -> Metric:
 
 def _quantity(name: str, value: Any) -> Quantity:
     entry = value if isinstance(value, dict) else {"value": value}
-    unit, known = entry.get("unit"), UNITS.get(name)
+    unit = entry.get("unit")
+    known = METRICS[name].unit if name in METRICS else None
     if unit is not None and known is not None and unit != known:
         raise EngineFailure("wrong_output", f"{name} has to be in {known}, not in {unit}")
     repeats = entry.get("repeats") or [entry.get("value")]

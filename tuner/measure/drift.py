@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tuner.measure.measurement import Measurement, Metric
-from tuner.measure.statistics import Ratio
+from tuner.measure.statistics import Z_95, Ratio
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,20 @@ def correction(references: Sequence[Reference], metric: str, at_s: float) -> Rat
         log = (1 - share) * before.log + share * after.log
         variance = (1 - share) ** 2 * before.variance + share**2 * after.variance
         variance += rate * gap * share * (1 - share)
-    reach = 1.96 * math.sqrt(variance)
+    reach = Z_95 * math.sqrt(variance)
     log -= points[0].log  # what this one was wrong by is common to all, and cancels in ratios
     return Ratio(math.exp(log), math.exp(log - reach), math.exp(log + reach))
 
 
 def corrected(metric: Metric, by: Ratio) -> Metric:
     """A metric with drift taken out; the uncertainty of the correction adds to its own."""
-    relative = math.log(by.high / by.low) / (2 * 1.96)
+    relative = math.log(by.high / by.low) / (2 * Z_95)
     own = None if metric.sem is None else metric.sem / abs(metric.value or 1.0)
     sem = None if own is None else math.hypot(own, relative) * abs(metric.value) / by.value
     low = high = None
     if metric.low is not None and metric.high is not None:
         value = metric.value / by.value
-        reach = 1.96 * relative * abs(value)
+        reach = Z_95 * relative * abs(value)
         low = value - math.hypot((metric.value - metric.low) / by.value, reach)
         high = value + math.hypot((metric.high - metric.value) / by.value, reach)
     return replace(

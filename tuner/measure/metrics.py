@@ -12,10 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from tuner.measure.engine import Completion
 from tuner.measure.measurement import Metric
 from tuner.measure.passes import Pass
 from tuner.measure.statistics import estimate_mean, estimate_share
+from tuner.metrics import METRICS
 
 
 def metrics_of(
@@ -37,11 +40,13 @@ def metrics_of(
     metrics = {}
     per_pass = dict(_PER_PASS)
     if goodput:
-        per_pass["request_goodput"] = ("req/s", _goodput(goodput))
-    for name, (unit, value_of) in per_pass.items():
+        per_pass["request_goodput"] = _goodput(goodput)
+    for name, value_of in per_pass.items():
         values = [v for v in (value_of(one) for one in passes) if v is not None]
         if values:
-            metrics[name] = _metric(values, unit, energy_source if "J" in unit else "clock")
+            metered = METRICS[name].kind == "energy"
+            source = energy_source if metered else "clock"
+            metrics[name] = _metric(values, METRICS[name].unit, source)
     if idle_watts is not None:
         net = [
             one.reading.joules - idle_watts * one.reading.seconds
@@ -50,9 +55,6 @@ def metrics_of(
         ]
         if net:
             metrics["energy_net_j"] = _metric(net, "J", energy_source, floor=-math.inf)
-    if "avg_power_w" in metrics:
-        power = metrics["avg_power_w"]
-        metrics["avg_power_w"] = _metric(power.repeats, power.unit, energy_source)
     if scores := prompt_scores(passes, known_scores):
         metrics["accuracy"] = _accuracy(passes, scores)
     return metrics
@@ -67,15 +69,6 @@ def prompt_scores(
         for index, score in zip(one.indices, one.scores or (), strict=one.scores is not None):
             scores.setdefault(index, []).append(score)
     return tuple(_mean(scores[index]) for index in sorted(scores))
-
-
-def percentile(values: Sequence[float], q: float) -> float:
-    """The q-th percentile, linear between order statistics (as numpy's default)."""
-    ordered = sorted(values)
-    position = (len(ordered) - 1) * q / 100
-    below = math.floor(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
 def _metric(values: Sequence[float], unit: str, source: str, floor: float = 0.0) -> Metric:
@@ -191,13 +184,13 @@ def _megabytes(one: Pass) -> float | None:
     return None if one.peak_memory_bytes is None else one.peak_memory_bytes / 1e6
 
 
-def _times(kind: str, times_of: Callable[[Pass], list[float]]) -> dict[str, tuple[str, _Value]]:
+def _times(kind: str, times_of: Callable[[Pass], list[float]]) -> dict[str, _Value]:
     """The mean and percentiles of one kind of time."""
     statistics: dict[str, Callable[[Sequence[float]], float]] = {
         "mean": _mean,
-        "median": lambda values: percentile(values, 50),
-        "p90": lambda values: percentile(values, 90),
-        "p99": lambda values: percentile(values, 99),
+        "median": lambda values: float(np.percentile(values, 50)),
+        "p90": lambda values: float(np.percentile(values, 90)),
+        "p99": lambda values: float(np.percentile(values, 99)),
     }
 
     def value_of(statistic: Callable[[Sequence[float]], float]) -> _Value:
@@ -207,33 +200,22 @@ def _times(kind: str, times_of: Callable[[Pass], list[float]]) -> dict[str, tupl
 
         return value
 
-    return {f"{name}_{kind}_ms": ("ms", value_of(s)) for name, s in statistics.items()}
+    return {f"{name}_{kind}_ms": value_of(s) for name, s in statistics.items()}
 
 
-_PER_PASS: dict[str, tuple[str, _Value]] = {
-    "joules_per_request": ("J", _joules_per(lambda one: len(one.completions))),
-    "joules_per_output_token": ("J/tok", _joules_per(_tokens)),
-    "energy_j": ("J", _joules),
-    "avg_power_w": ("W", _watts),
-    "cpu_seconds_per_request": ("s", _cpu_seconds),
+_PER_PASS: dict[str, _Value] = {
+    "joules_per_request": _joules_per(lambda one: len(one.completions)),
+    "joules_per_output_token": _joules_per(_tokens),
+    "energy_j": _joules,
+    "avg_power_w": _watts,
+    "cpu_seconds_per_request": _cpu_seconds,
     **_times("e2el", _each(_latency)),
     **_times("ttft", _each(_first_token)),
     **_times("tpot", _each(_token_time)),
     **_times("itl", _gaps),
-    "request_throughput": ("req/s", lambda one: len(one.completions) / one.reading.seconds),
-    "output_throughput": ("tok/s", lambda one: _tokens(one) / one.reading.seconds),
-    "total_token_throughput": ("tok/s", lambda one: _all_tokens(one) / one.reading.seconds),
-    "mean_output_tokens": ("tok", lambda one: _tokens(one) / len(one.completions)),
-    "peak_memory_mb": ("MB", _megabytes),
+    "request_throughput": lambda one: len(one.completions) / one.reading.seconds,
+    "output_throughput": lambda one: _tokens(one) / one.reading.seconds,
+    "total_token_throughput": lambda one: _all_tokens(one) / one.reading.seconds,
+    "mean_output_tokens": lambda one: _tokens(one) / len(one.completions),
+    "peak_memory_mb": _megabytes,
 }
-
-UNITS: Mapping[str, str] = {
-    **{name: unit for name, (unit, _) in _PER_PASS.items()},
-    "request_goodput": "req/s",
-    "energy_net_j": "J",
-    "accuracy": "1",
-}
-"""The unit of each metric."""
-
-METRICS = tuple(UNITS)
-"""The names of all metrics that a measurement can have."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tuner.measure.measurement import Metric
 
-_Z = 1.959963984540054
+Z_95 = 1.959963984540054
+"""Half the width of a 95 % interval of the normal distribution, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def estimate_share(scores: Sequence[float]) -> Estimate:
 
 def wilson(share: float, n: float) -> tuple[float, float]:
     """Wilson's score interval (1927) at 95 % of a share seen in `n` trials."""
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    reach = _Z * math.sqrt(share * (1 - share) / n + (_Z / (2 * n)) ** 2) / (1 + _Z**2 / n)
+    centre = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+    reach = Z_95 * math.sqrt(share * (1 - share) / n + (Z_95 / (2 * n)) ** 2) / (1 + Z_95**2 / n)
     low = centre - reach if share > 0 else 0.0  # exactly, which rounding would miss
     high = centre + reach if share < 1 else 1.0
     return low, high
@@ -110,7 +111,7 @@ def accuracy_difference(
     n = len(adjusted)
     centre = math.fsum(adjusted) / n
     variance = math.fsum((d - centre) ** 2 for d in adjusted) / n
-    reach = _Z * math.sqrt(variance / n)
+    reach = Z_95 * math.sqrt(variance / n)
     low, high = max(-1.0, centre - reach), min(1.0, centre + reach)
     return math.fsum(differences) / len(differences), low, high
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from tuner.errors import UserError
-from tuner.measure.metrics import METRICS
+from tuner.metrics import METRICS
 from tuner.search import Objective, ServiceLevel, parse_levels
 from tuner.study import StudySpec
 

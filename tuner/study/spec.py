@@ -13,7 +13,8 @@ from tuner.engines.registry import choose_backend
 from tuner.errors import UserError
 from tuner.search import ACQUISITIONS
 
-DEFAULT_OBJECTIVES = ("joules_per_request:min", "mean_e2el_ms:min", "accuracy:max")
+UNGRADED_OBJECTIVES = ("joules_per_request:min", "mean_e2el_ms:min")
+DEFAULT_OBJECTIVES = (*UNGRADED_OBJECTIVES, "accuracy:max")
 _MAY_CHANGE = {"max_trials", "max_seconds", "verify_rounds", "accuracy_tolerance"}
 
 
@@ -111,7 +112,7 @@ class StudySpec(BaseModel):
         if self.objectives is not None:
             return self.objectives
         graded = self.task is not None
-        return tuple(t for t in DEFAULT_OBJECTIVES if graded or not t.startswith("accuracy"))
+        return DEFAULT_OBJECTIVES if graded else UNGRADED_OBJECTIVES
 
     @classmethod
     def of(cls, **fields: Any) -> StudySpec:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from tuner.errors import UserError
+from tuner.metrics import METRICS, Direction, Kind
 
-Direction = Literal["min", "max"]
 Scale = Literal["log", "logit", "linear"]
-Kind = Literal["energy", "latency", "accuracy"]
 
 LOG_SPAN = 3.0
 """A positive metric whose values span more than this factor is compared on the log scale."""
 
-_KIND_WORDS: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    ("accuracy", ("accuracy", "correct", "pass@", "quality")),
-    ("energy", ("energy", "joule", "power", "watt", "carbon")),
-    ("latency", ("latency", "time", "ttft", "tpot", "itl", "e2el", "throughput", "seconds")),
-)
 _LOGIT_MARGIN = 0.005
 
 
@@ -36,30 +31,45 @@ class Objective:
         scale: where differences are judged: `log` for ratios, `logit` for shares in [0, 1],
             `linear` as it is; None chooses `log` for positive metrics that span more than a
             factor of `LOG_SPAN`, else `linear`.
-        kind: what it depends on (see `Parameter.affects`); None where that is unknown.
+        kind: what the metric is about; `other` where nobody said.
 
     """
 
     metric: str
     direction: Direction
     scale: Scale | None = None
-    kind: Kind | None = None
+    kind: Kind = "other"
 
     @classmethod
     def parse(cls, text: str) -> Objective:
-        """`energy_j:min` or `accuracy:max:linear`; the kind is read from the metric's name."""
-        metric, *rest = text.split(":")
-        fitting = 1 <= len(rest) <= 2 and rest[0] in ("min", "max") and metric
-        if not fitting or (len(rest) == 2 and rest[1] not in ("log", "logit", "linear")):
+        """An objective from `METRIC:DIRECTION[:SCALE][:KIND]`, the words in any order.
+
+        `energy_j:min`, `accuracy:max:linear`, `my_score:max:accuracy`. The kind of a metric that
+        the tuner knows stands in `METRICS`; one of the user's own is of kind `other` unless it says
+        another.
+
+        Raises:
+            UserError: the text is no objective.
+        """
+        metric, *words = text.split(":")
+        known = METRICS.get(metric)
+        direction, scale, kind = (_only(words, choices) for choices in (Direction, Scale, Kind))
+        understood = [word for word in (direction, scale, kind) if word is not None]
+        if not metric or direction is None or len(understood) != len(words):
             raise UserError(
                 f"'{text}' is no objective; write METRIC:min or METRIC:max, and optionally a "
-                "scale behind it (log, logit or linear), as in energy_j:min:log."
+                "scale (log, logit or linear) and, for a metric of your own, a kind (energy, "
+                "latency, throughput, accuracy or memory) behind it, as in energy_j:min:log or "
+                "my_score:max:accuracy."
             )
-        direction: Direction = "min" if rest[0] == "min" else "max"
-        scale: Scale | None = rest[1] if len(rest) == 2 else None  # type: ignore[assignment]
-        name = metric.lower()
-        kind = next((k for k, words in _KIND_WORDS if any(w in name for w in words)), None)
-        return cls(metric, direction, scale, kind)
+        return cls(metric, direction, scale, kind or (known.kind if known else "other"))
+
+    @property
+    def depends_on(self) -> Literal["energy", "latency", "accuracy"] | None:
+        """What `Parameter.affects` has to name for a parameter to matter; None: any may."""
+        if self.kind == "throughput":
+            return "latency"
+        return self.kind if self.kind in ("energy", "latency", "accuracy") else None
 
     def scale_for(self, values: npt.NDArray[np.float64]) -> Scale:
         """The scale for these values: the stated one where they allow it."""
@@ -71,6 +81,12 @@ class Objective:
             return "logit"
         wants_log = self.scale == "log" or (self.scale is None and high > LOG_SPAN * low)
         return "log" if low > 0 and wants_log else "linear"
+
+
+def _only(words: Sequence[str], choices: Any) -> Any:
+    """The one of the words that is among the choices of a `Literal`; None for none or several."""
+    found = [word for word in words if word in get_args(choices)]
+    return found[0] if len(found) == 1 else None
 
 
 def to_scale(

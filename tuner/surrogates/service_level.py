@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tuner.errors import UserError
-from tuner.surrogates.objective import Direction, Objective
+from tuner.metrics import Direction
+from tuner.surrogates.objective import Objective
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _LEVEL = re.compile(

@@ -136,6 +136,6 @@ def relevant(parameters: Sequence[Parameter], objective: Objective) -> tuple[int
     found = tuple(
         j
         for j, p in enumerate(parameters)
-        if objective.kind is None or p.affects is None or objective.kind in p.affects
+        if objective.depends_on is None or p.affects is None or objective.depends_on in p.affects
     )
     return found or tuple(range(len(parameters)))

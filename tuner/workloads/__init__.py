@@ -13,7 +13,7 @@ from tuner.workloads.filling import (
 from tuner.workloads.prompts import read_prompts
 from tuner.workloads.reading import read_lengths, read_workload
 from tuner.workloads.request import Request, Work
-from tuner.workloads.trace import Trace, percentile, read_trace
+from tuner.workloads.trace import Trace, read_trace
 from tuner.workloads.workload import Workload, filled
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "estimated_fill",
     "exact_fill",
     "filled",
-    "percentile",
     "read_lengths",
     "read_prompts",
     "read_trace",

@@ -113,15 +113,6 @@ def poisson(n: int, rate: float, seed: int = 0) -> tuple[float, ...]:
     return tuple(times)
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of the values lie below, interpolated linearly between ranks."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
 def read_trace(path: str | Path) -> Trace:
     """Read a token-length trace from a CSV file.
 
