@@ -22,7 +22,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tuner.engines import TransformersEngine
-from tuner.measure import Metering, Metric, Protocol, compare, measure_interleaved
+from tuner.measure import MeasurementProtocol, Metering, Metric, compare, measure_interleaved
 from tuner.space import Arguments
 from tuner.tasks import builtin_task
 
@@ -41,7 +41,7 @@ def main() -> None:
                 Metering(),
                 [arguments(model, batch_size=16), arguments(model, batch_size=4)],
                 builtin_task(n=128),
-                Protocol(max_seconds=3.0),
+                MeasurementProtocol(max_seconds=3.0),
                 rounds=options.rounds,
                 turns=options.turns,
                 seed=options.seed,

@@ -39,6 +39,16 @@ MAY_IMPORT = {
     },
     "advice": {"errors", "metrics", "space", "search", "surrogates", "measure", "engines", "study"},
     "report": {"errors", "metrics", "space", "search", "measure", "study", "advice"},
+    "compare": {
+        "errors",
+        "metrics",
+        "measure",
+        "report",
+        "run",
+        "search",
+        "space",
+        "study",
+    },
     "checkup": {"errors", "space", "measure", "engines", "hardware"},
     "run": {"*"},
     "api": {"*"},
@@ -162,3 +172,18 @@ def test_the_command_line_starts_without_the_heavy_libraries():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_name_means_one_thing():
+    """No public class and no module is called like another one; commands may be like modules."""
+    modules: dict[str, list[str]] = {}
+    classes: dict[str, list[str]] = {}
+    for path in SOURCES:
+        name = str(path.relative_to(PACKAGE))
+        if path.stem != "__init__" and room_of(path) != "cli":
+            modules.setdefault(path.stem, []).append(name)
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes.setdefault(node.name, []).append(name)
+    assert not {name: where for name, where in modules.items() if len(where) > 1}
+    assert not {name: where for name, where in classes.items() if len(where) > 1}

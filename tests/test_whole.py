@@ -75,7 +75,7 @@ def test_a_killed_study_goes_on_where_it_stopped(study):
     out, before, result = study
     after = told(out)
     assert {number: after[number] for number in before} == before
-    assert sum(t["state"] != "lost" for t in result["trials"]) == 7
+    assert sum(t["state"] != "interrupted" for t in result["trials"]) == 7
 
 
 def test_the_result_says_all_that_was_promised(study):

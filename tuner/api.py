@@ -27,7 +27,7 @@ from tuner.space import (
     search_space,
 )
 from tuner.study import DEFAULT_OBJECTIVES, Observer, StudySpec
-from tuner.study.session import Ask, Limits, Session
+from tuner.study.session import Ask, Session, StudyLimits
 
 
 def tune(
@@ -170,7 +170,7 @@ class Tuner:
             self.objectives,
             path=storage if storage is None or is_url else Path(storage),
             seed=seed,
-            limits=Limits(max_trials, max_seconds),
+            limits=StudyLimits(max_trials, max_seconds),
             levels=self.levels,
             cost_aware=cost_aware,
             acquisition=acquisition,

@@ -27,7 +27,7 @@ _EXTRAS = {
 
 
 @dataclass(frozen=True)
-class Check:
+class MachineCheck:
     """One thing that is there or not.
 
     Attributes:
@@ -46,33 +46,35 @@ class Check:
     remedy: str = ""
 
 
-def checkup() -> list[Check]:
+def checkup() -> list[MachineCheck]:
     """Look at everything once, in a few seconds; nothing is changed and nothing fetched."""
-    meters = [Check("meters", m.name, m.available, m.detail, m.remedy) for m in probe_meters()]
+    meters = [
+        MachineCheck("meters", m.name, m.available, m.detail, m.remedy) for m in probe_meters()
+    ]
     return [*meters, *_gpus(), *_engines(), *_spaces(), *_extras()]
 
 
-def _gpus() -> Iterator[Check]:
+def _gpus() -> Iterator[MachineCheck]:
     try:
         gpus = supported()
     except UserError as error:
-        yield Check("gpus", "NVIDIA GPU", False, str(error))
+        yield MachineCheck("gpus", "NVIDIA GPU", False, str(error))
         return
     for gpu in gpus:
         limit = f"{gpu.power_limit_w:.0f} W" if gpu.power_limit_w is not None else "unknown"
-        yield Check("gpus", gpu.name, True, f"{gpu.uuid}, power limit {limit}")
+        yield MachineCheck("gpus", gpu.name, True, f"{gpu.uuid}, power limit {limit}")
     may = may_control()
     remedy = "" if may else "run as root; in containers with CAP_SYS_ADMIN"
     words = "may" if may else "may not"
-    yield Check("gpus", "clocks and power", may, f"this user {words} set them", remedy)
+    yield MachineCheck("gpus", "clocks and power", may, f"this user {words} set them", remedy)
 
 
-def _engines() -> Iterator[Check]:
+def _engines() -> Iterator[MachineCheck]:
     for name, found in installations():
-        yield Check("engines", name, found.available, found.detail, found.remedy)
+        yield MachineCheck("engines", name, found.available, found.detail, found.remedy)
 
 
-def _spaces() -> Iterator[Check]:
+def _spaces() -> Iterator[MachineCheck]:
     """The shipped feature models that do not fit the engine that is installed."""
     for name in shipped_spaces():
         model = load_model(name)
@@ -84,11 +86,11 @@ def _spaces() -> Iterator[Check]:
             words.append(f"{name}.uvl has what the installed engine lacks: {', '.join(unknown)}")
         if words:
             remedy = "another release, or a space of your own (--space FILE)"
-            yield Check("engines", f"space {name}", False, " ".join(words), remedy)
+            yield MachineCheck("engines", f"space {name}", False, " ".join(words), remedy)
 
 
-def _extras() -> Iterator[Check]:
+def _extras() -> Iterator[MachineCheck]:
     for package, (what, remedy) in _EXTRAS.items():
         found = package_version(package)
         detail = f"{found}, for {what}" if found else f"for {what}"
-        yield Check("extras", package, found is not None, detail, "" if found else remedy)
+        yield MachineCheck("extras", package, found is not None, detail, "" if found else remedy)

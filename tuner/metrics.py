@@ -1,7 +1,7 @@
 """The metrics that the tuner knows: unit, kind, direction and definition of each.
 
 Names and definitions are those of `vllm bench serve` where it has one. How each is computed stands
-in `tuner.measure.metrics`. A metric of the user's own says its kind itself (`Objective.parse`).
+in `tuner.measure.metric_values`. A metric of one's own says its kind itself (`Objective.parse`).
 """
 
 from __future__ import annotations

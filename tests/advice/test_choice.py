@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.advice.choice import FRUGAL_SHARE, Chooser, Point, front, merge
+from tuner.advice.choice import FRUGAL_SHARE, Point, RoleSelector, front, merge
 from tuner.search import Objective
 from tuner.space import Configuration
 
@@ -26,7 +26,7 @@ def names(chosen) -> dict[str, str]:
 
 
 def choose(*points: Point, tolerance: float = 0.02) -> dict[str, str]:
-    return names(Chooser(OBJECTIVES, DEFAULT, tolerance).choose(points))
+    return names(RoleSelector(OBJECTIVES, DEFAULT, tolerance).choose(points))
 
 
 def test_each_role_goes_to_the_best_of_its_kind():
@@ -83,7 +83,7 @@ def test_laws_of_choosing(rows, tolerance):
     points = [point(str(i), *row) for i, row in enumerate(rows)]
     by_configuration = {p.configuration: p.values for p in points}
     on_front = {p.configuration for p in front(points, OBJECTIVES)}
-    chosen = Chooser(OBJECTIVES, DEFAULT, tolerance).choose(points)
+    chosen = RoleSelector(OBJECTIVES, DEFAULT, tolerance).choose(points)
     assert set(chosen.values()) <= on_front
     for role, configuration in chosen.items():
         accuracy = by_configuration[configuration][2]
@@ -108,7 +108,7 @@ def test_the_front_is_what_nothing_dominates(rows):
 
 def test_candidates_hold_every_choice_and_stay_within_the_limit():
     points = [point(str(i), 1 + i, 100 - 5 * i, 0.9) for i in range(12)]
-    chooser = Chooser(OBJECTIVES, DEFAULT, 0.02)
+    chooser = RoleSelector(OBJECTIVES, DEFAULT, 0.02)
     for limit in (1, 3, 6):
         candidates = chooser.candidates(points, limit)
         assert len(candidates) == len(set(candidates)) <= limit
@@ -117,7 +117,7 @@ def test_candidates_hold_every_choice_and_stay_within_the_limit():
 
 def test_without_an_accuracy_nothing_is_promised_about_it():
     objectives = OBJECTIVES[:2]
-    chosen = Chooser(objectives, DEFAULT[:2], 0.02).choose(
+    chosen = RoleSelector(objectives, DEFAULT[:2], 0.02).choose(
         [point("cheap", 1, 90), point("fast", 5, 10)]
     )
     assert names(chosen)["cheapest"] == "cheap"
@@ -126,5 +126,5 @@ def test_without_an_accuracy_nothing_is_promised_about_it():
 
 @pytest.mark.parametrize("default", [(10.0, 100.0, 0.0)])
 def test_a_default_that_is_always_wrong_binds_nobody(default):
-    chosen = Chooser(OBJECTIVES, default, 0.02).choose([point("a", 1, 1, 0.0)])
+    chosen = RoleSelector(OBJECTIVES, default, 0.02).choose([point("a", 1, 1, 0.0)])
     assert chosen["cheapest"]["name"] == "a"

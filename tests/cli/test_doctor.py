@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tuner import checkup
 from tuner.cli.app import app
-from tuner.measure.steadiness import Steadiness, steadiness
+from tuner.measure.machine_noise import MachineNoise, machine_noise
 
 
 def run(*arguments):
@@ -58,11 +58,11 @@ def test_a_server_that_is_there_is_named_with_its_version(monkeypatch, tmp_path)
     ("wall_cv", "verdict"), [(0.01, "quiet"), (0.05, "usable"), (0.3, "noisy")]
 )
 def test_noise_has_a_verdict(wall_cv, verdict):
-    assert Steadiness(wall_cv, 0.0, 9, 2, 0.0).verdict == verdict
+    assert MachineNoise(wall_cv, 0.0, 9, 2, 0.0).verdict == verdict
 
 
 def test_the_same_job_takes_cpu_time_on_every_core():
-    seen = steadiness(0.3)
+    seen = machine_noise(0.3)
     assert seen.repeats >= 3
     assert seen.cores >= 1
     assert 0 <= seen.cpu_cv < 1

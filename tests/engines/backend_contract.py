@@ -12,12 +12,14 @@ from test_worker import is_gone
 from tuner.advice.export import write_recommendation
 from tuner.advice.result import Recommendation
 from tuner.engines import CommandEngine
-from tuner.measure import EngineFailure, Metering, Protocol, measure
+from tuner.measure import EngineFailure, MeasurementProtocol, Metering, measure
 from tuner.space import Arguments, load_space
 from tuner.tasks import Prompt, Task
 
 WORK = Task("good", tuple(Prompt(f"good {i} + 4 =", ("8",), "exact") for i in range(4)))
-QUICK = Protocol(max_seconds=60.0, warmup_seconds=0.1, min_repeats=2, max_repeats=2, max_cv=1e9)
+QUICK = MeasurementProtocol(
+    max_seconds=60.0, warmup_seconds=0.1, min_repeats=2, max_repeats=2, max_cv=1e9
+)
 
 
 class BackendContract:

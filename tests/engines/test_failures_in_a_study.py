@@ -13,16 +13,15 @@ import psutil
 import pytest
 
 from tuner.engines import TransformersEngine, WorkerLimits
-from tuner.measure import Metering, Protocol, measure
+from tuner.measure import MeasurementProtocol, Metering, measure
 from tuner.search import Objective
 from tuner.space import TableSpace
 from tuner.study.loop import search
-from tuner.study.session import Limits as StudyLimits
-from tuner.study.session import Session
+from tuner.study.session import Session, StudyLimits
 from tuner.tasks import builtin_task
 
 OBJECTIVES = (Objective.parse("joules_per_request:min"), Objective.parse("mean_e2el_ms:min"))
-PROTOCOL = Protocol(max_seconds=2.0, max_repeats=3, warmup_seconds=0.0)
+PROTOCOL = MeasurementProtocol(max_seconds=2.0, max_repeats=3, warmup_seconds=0.0)
 REQUESTS = {
     "none": {},
     "out_of_memory": {"cache_implementation": "static", "max_new_tokens": 10**9},

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import Memory, Metering, Protocol, measure
+from tuner.measure import MeasurementProtocol, Memory, Metering, measure
 
-QUICK = Protocol(max_seconds=2.0, max_repeats=3, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9)
+QUICK = MeasurementProtocol(
+    max_seconds=2.0, max_repeats=3, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9
+)
 
 
 class Counted:
@@ -50,7 +52,7 @@ def test_no_answer_is_graded_twice():
 
 
 def slow_after(engine_s):
-    return Protocol(max_seconds=engine_s, warmup_seconds=0.0, max_repeats=3, max_cv=1e9)
+    return MeasurementProtocol(max_seconds=engine_s, warmup_seconds=0.0, max_repeats=3, max_cv=1e9)
 
 
 def test_answers_that_time_did_not_allow_are_those_of_a_configuration_that_answers_alike():

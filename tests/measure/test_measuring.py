@@ -12,15 +12,15 @@ from tuner.measure import (
     InterleavedRound,
     Loading,
     Measurement,
+    MeasurementProtocol,
     Metering,
-    Protocol,
     Repeat,
     WarmUp,
     measure,
     measure_interleaved,
 )
 
-QUICK = Protocol(max_seconds=2.0, max_repeats=4, warmup_seconds=0.1, interval_rel=0.0)
+QUICK = MeasurementProtocol(max_seconds=2.0, max_repeats=4, warmup_seconds=0.1, interval_rel=0.0)
 
 
 def test_every_metric_has_unit_source_and_one_value_a_repeat():
@@ -55,7 +55,7 @@ def test_what_no_request_tells_is_left_out_and_never_zero():
 
 def test_repeats_go_on_until_the_intervals_are_narrow_enough():
     for interval_rel, n in ((1e9, 3), (0.0, 4)):
-        protocol = Protocol(max_seconds=2.0, max_repeats=4, interval_rel=interval_rel)
+        protocol = MeasurementProtocol(max_seconds=2.0, max_repeats=4, interval_rel=interval_rel)
         measurement = measure(ScriptedEngine(), Metering(), arguments(), task(), protocol)
         assert measurement.metrics["mean_e2el_ms"].n == n
 
@@ -71,7 +71,7 @@ def test_each_pass_samples_with_another_seed_and_all_seeds_come_from_ours():
 
 
 def test_a_slow_configuration_answers_a_part_of_the_prompts_in_each_pass():
-    protocol = Protocol(max_seconds=0.9, warmup_seconds=0.0, interval_rel=0.0)
+    protocol = MeasurementProtocol(max_seconds=0.9, warmup_seconds=0.0, interval_rel=0.0)
     engine = ScriptedEngine({"a": {"request_s": 0.02}})
     measurement = measure(engine, Metering(), arguments(), task(40), protocol)
     passes = engine.passes()
@@ -86,7 +86,9 @@ def test_a_slow_configuration_answers_a_part_of_the_prompts_in_each_pass():
 
 def test_a_configuration_far_too_slow_is_run_once_and_suspect():
     engine = ScriptedEngine({"a": {"request_s": 0.2}})
-    measurement = measure(engine, Metering(), arguments(), task(), Protocol(max_seconds=0.3))
+    measurement = measure(
+        engine, Metering(), arguments(), task(), MeasurementProtocol(max_seconds=0.3)
+    )
     assert [call[0] for call in engine.calls] == ["apply", "run"]
     assert measurement.validity == "suspect"
     assert "warm-up had to be the measurement" in measurement.reasons[0]
@@ -102,7 +104,7 @@ def test_the_interval_of_sampled_accuracy_is_over_prompts_not_repeats():
         Metering(),
         arguments(),
         task(),
-        Protocol(min_repeats=10, warmup_seconds=0.0),
+        MeasurementProtocol(min_repeats=10, warmup_seconds=0.0),
     )
     for measurement in (few, more):
         accuracy = measurement.metrics["accuracy"]
@@ -141,13 +143,15 @@ def test_answers_that_are_all_empty_are_wrong_output():
 )
 def test_settings_that_are_not_in_force_make_a_measurement_suspect(in_force, words):
     engine = ScriptedEngine({"a": {"in_force": in_force}})
-    measurement = measure(engine, Metering(), arguments(), task(), Protocol(max_cv=1e9))
+    measurement = measure(engine, Metering(), arguments(), task(), MeasurementProtocol(max_cv=1e9))
     assert measurement.validity == "suspect"
     assert words in measurement.reasons[0]
 
 
 def test_repeats_that_do_not_agree_make_a_measurement_suspect():
-    measurement = measure(_Unsteady(), Metering(), arguments(), task(), Protocol(max_repeats=3))
+    measurement = measure(
+        _Unsteady(), Metering(), arguments(), task(), MeasurementProtocol(max_repeats=3)
+    )
     assert measurement.validity == "suspect"
     assert any("mean_e2el_ms varied by" in reason for reason in measurement.reasons)
 
@@ -229,7 +233,7 @@ def test_what_is_still_warm_is_not_warmed_up_again():
 
 def test_a_slow_configuration_takes_parts_of_the_prompts_in_turn_when_interleaved():
     engine = ScriptedEngine({"a": {"request_s": 0.02}})
-    protocol = Protocol(max_seconds=0.2, warmup_seconds=0.0)
+    protocol = MeasurementProtocol(max_seconds=0.2, warmup_seconds=0.0)
     (slow,) = measure_interleaved(
         engine, Metering(), [arguments()], task(40), protocol, rounds=2, turns=2
     )
@@ -275,7 +279,7 @@ def test_progress_is_told():
 def test_a_protocol_that_makes_no_sense_is_refused():
     for wrong in ({"min_repeats": 0}, {"min_repeats": 5, "max_repeats": 4}, {"max_seconds": 0}):
         with pytest.raises(ValueError, match="max_"):
-            Protocol(**wrong)
+            MeasurementProtocol(**wrong)
 
 
 @pytest.mark.slow

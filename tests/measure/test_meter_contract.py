@@ -16,9 +16,9 @@ from tuner.measure import (
     CombinedMeter,
     EnergyProvenance,
     Measurement,
+    MeasurementProtocol,
     Memory,
     Metering,
-    Protocol,
     Reading,
     best_meter,
     measure,
@@ -27,7 +27,7 @@ from tuner.measure import (
 from tuner.measure.meters import CpuTimeMeter, RaplMeter, zeus
 from tuner.measure.meters.nvml import open_meter
 
-QUICK = Protocol(idle_seconds=0.05, max_repeats=3, max_quantisation_rel=1.0)
+QUICK = MeasurementProtocol(idle_seconds=0.05, max_repeats=3, max_quantisation_rel=1.0)
 NOT_SUPPORTED, LOST = 3, 15
 
 
@@ -154,7 +154,7 @@ def test_gpu_boards_and_cpu_packages_are_metered_together_and_added(gpu_and_pack
         return run(requests, **how)
 
     engine.run = run_and_use_packages
-    protocol = Protocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)
+    protocol = MeasurementProtocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)
     with Metering() as metering:
         measurement = measure(engine, metering, arguments(), task(), protocol)
     energy = measurement.energy

@@ -191,12 +191,12 @@ def test_the_probe_tells_what_works(driver):
 def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
     from scripted_engine import ScriptedEngine, arguments, task
 
-    from tuner.measure import Metering, Protocol, measure
+    from tuner.measure import MeasurementProtocol, Metering, measure
 
     driver.board(tick_ms=5.0)
     engine = ScriptedEngine({"a": {"in_force": {"gpus": ("GPU-aaaa",)}, "request_s": 0.01}})
     engine.device = "cuda"
-    protocol = Protocol(idle_seconds=0.1, max_repeats=3, max_quantisation_rel=0.5)
+    protocol = MeasurementProtocol(idle_seconds=0.1, max_repeats=3, max_quantisation_rel=0.5)
     phases = []
     measurement = measure(engine, Metering(), arguments(), task(), protocol, on_phase=phases.append)
     assert IdlePower() in phases
@@ -217,7 +217,7 @@ def test_a_measurement_on_a_gpu_has_metered_energy_gross_and_net(driver):
 def test_a_gpu_lost_in_the_middle_is_named_and_the_next_measurement_works(driver):
     from scripted_engine import ScriptedEngine, arguments, task
 
-    from tuner.measure import Metering, Protocol, measure
+    from tuner.measure import MeasurementProtocol, Metering, measure
 
     driver.board(tick_ms=5.0)
 
@@ -228,7 +228,7 @@ def test_a_gpu_lost_in_the_middle_is_named_and_the_next_measurement_works(driver
     on_gpu = {"in_force": {"gpus": ("GPU-aaaa",)}, "request_s": 0.01}
     engine = ScriptedEngine({"a": {**on_gpu, "fail": lose}, "b": on_gpu})
     engine.device = "cuda"
-    protocol = Protocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)
+    protocol = MeasurementProtocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)
     lost = measure(engine, Metering(), arguments("a"), task(), protocol)
     assert "joules_per_request" not in lost.metrics
     assert lost.energy is None

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import Completion, Metering, Protocol, measure, measure_interleaved
+from tuner.measure import Completion, MeasurementProtocol, Metering, measure, measure_interleaved
 from tuner.workloads import Request
 
-QUICK = Protocol(max_seconds=2.0, max_repeats=3, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9)
+QUICK = MeasurementProtocol(
+    max_seconds=2.0, max_repeats=3, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9
+)
 
 
 class Server(ScriptedEngine):
@@ -113,7 +115,7 @@ def test_goodput_counts_the_requests_that_meet_every_level():
     )
     for wrong in ({"itl": 5}, {"ttft": 0}):
         with pytest.raises(ValueError, match="ttft, tpot, e2el"):
-            Protocol(goodput=wrong)
+            MeasurementProtocol(goodput=wrong)
 
 
 def test_failed_requests_count_in_no_time_token_or_score():

@@ -10,7 +10,7 @@ import pytest
 from tuner import UserError, tune
 from tuner.measure import Measurement, Metric
 from tuner.run.answer_reuse import answers_key
-from tuner.run.drift import EVERY_S, DriftCorrection
+from tuner.run.drift_correction import EVERY_S, DriftCorrection
 from tuner.run.request_set import read_requests
 from tuner.run.setup import set_up
 from tuner.space import load_space

@@ -13,7 +13,7 @@ from tuner.search import Objective
 from tuner.space.table import TableSpace
 from tuner.study import SearchEnded, StudySpec, TrialFinished
 from tuner.study.loop import search
-from tuner.study.session import Limits, Session
+from tuner.study.session import Session, StudyLimits
 from tuner.study.storage import locked
 
 OBJECTIVES = (Objective.parse("joules_per_request:min"), Objective.parse("accuracy:max"))
@@ -67,7 +67,9 @@ def test_a_study_opened_again_proposes_what_it_would_have_proposed(space, tmp_pa
     broken.ask()  # a kill in mid-measurement: asked and never told
     resumed = Session(space, OBJECTIVES, path=tmp_path / "b.db", seed=3)
     finish(resumed, 8)
-    assert [r.configuration for r in resumed.told] == [r.configuration for r in straight.told]
+    assert [r.configuration for r in resumed.finished] == [
+        r.configuration for r in straight.finished
+    ]
 
 
 def test_a_failure_is_kept_with_its_cause_and_has_no_value(space, tmp_path):
@@ -101,28 +103,30 @@ def test_an_invalid_measurement_never_becomes_a_value(space):
 
 
 def test_the_limit_of_trials_counts_failures_and_earlier_sessions(space, tmp_path):
-    first = Session(space, OBJECTIVES, path=tmp_path / "s.db", limits=Limits(max_trials=5))
+    first = Session(space, OBJECTIVES, path=tmp_path / "s.db", limits=StudyLimits(max_trials=5))
     finish(first, 3)
-    second = Session(space, OBJECTIVES, path=tmp_path / "s.db", limits=Limits(max_trials=5))
+    second = Session(space, OBJECTIVES, path=tmp_path / "s.db", limits=StudyLimits(max_trials=5))
     assert search(second, run, lambda event: None) == "limit of 5 trials reached"
-    assert len(second.told) == 5
+    assert len(second.finished) == 5
 
 
 def test_the_time_limit_counts_what_was_measured_before(space, tmp_path):
     finish(Session(space, OBJECTIVES, path=tmp_path / "s.db"), 4)
-    session = Session(space, OBJECTIVES, path=tmp_path / "s.db", limits=Limits(max_seconds=1.0))
+    session = Session(
+        space, OBJECTIVES, path=tmp_path / "s.db", limits=StudyLimits(max_seconds=1.0)
+    )
     assert "time limit" in session.stopped_by()
 
 
 def test_the_search_ends_and_says_why(space):
     events = []
-    session = Session(space, OBJECTIVES, seed=1, limits=Limits(max_trials=20))
+    session = Session(space, OBJECTIVES, seed=1, limits=StudyLimits(max_trials=20))
     reason = search(session, run, events.append)
     assert isinstance(events[-1], SearchEnded)
     assert events[-1].reason == reason
-    assert len(session.told) < space.size
+    assert len(session.finished) < space.size
     snapshots = [e.snapshot for e in events if isinstance(e, TrialFinished)]
-    assert [s.finished for s in snapshots] == list(range(1, len(session.told) + 1))
+    assert [s.finished for s in snapshots] == list(range(1, len(session.finished) + 1))
     assert snapshots[-1].best["accuracy"] == max(r.values[1] for r in session.complete)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tuner.errors import UserError
 from tuner.workloads import Calibration, calibrate, estimated_fill, exact_fill
-from tuner.workloads.filling import WORDS
+from tuner.workloads.prompt_synthesis import WORDS
 
 
 @pytest.fixture(scope="module")

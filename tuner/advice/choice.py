@@ -60,7 +60,7 @@ def front(points: Sequence[Point], objectives: Sequence[Objective]) -> list[Poin
 
 
 @dataclass(frozen=True)
-class Chooser:
+class RoleSelector:
     """Ranks the front for each role.
 
     Attributes:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tuner.advice.effects import Effect
-from tuner.advice.promises import Check, Unmet
 from tuner.advice.result import Comparison, FrontPoint, Recommendation, Result
+from tuner.advice.slo import InfeasibleSlo, LevelCheck
 from tuner.errors import UserError
 from tuner.measure import EnergyPart, EnergyProvenance, InForce, Measurement, Metric
 from tuner.search import Objective, non_dominated
@@ -109,7 +109,7 @@ def _recommendation(entry: Mapping[str, Any]) -> Recommendation:
         measurement=_measurement(entry),
         comparisons=tuple(_comparison(*pair) for pair in entry["versus_default"].items()),
         verified=entry["verified"],
-        levels=tuple(Check(**check) for check in entry["service_levels"]),
+        levels=tuple(LevelCheck(**check) for check in entry["service_levels"]),
     )
 
 
@@ -121,12 +121,12 @@ def _comparison(metric: str, entry: Mapping[str, Any]) -> Comparison:
     return Comparison(metric=metric, **rest, **shares)
 
 
-def _unmet(entry: Mapping[str, Any] | None) -> Unmet | None:
+def _unmet(entry: Mapping[str, Any] | None) -> InfeasibleSlo | None:
     if entry is None:
         return None
     closest = Configuration.of(entry["closest"])
-    checks = tuple(Check(**check) for check in entry["checks"])
-    return Unmet(**{**entry, "closest": closest, "checks": checks})
+    checks = tuple(LevelCheck(**check) for check in entry["checks"])
+    return InfeasibleSlo(**{**entry, "closest": closest, "checks": checks})
 
 
 def _measurement(entry: Mapping[str, Any]) -> Measurement:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tuner.advice.choice import Chooser, Point, Role, front, merge
-from tuner.advice.promises import Check, Unmet, check_levels, closest, keeps, unmet
+from tuner.advice.choice import Point, Role, RoleSelector, front, merge
 from tuner.advice.result import Comparison, FrontPoint, Recommendation
+from tuner.advice.slo import InfeasibleSlo, LevelCheck, check_levels, closest, satisfies, unmet
 from tuner.measure import Measurement, Metric, accuracy_difference, compare
 from tuner.search import Objective, ServiceLevel
 from tuner.space import Arguments, Configuration
@@ -37,11 +37,11 @@ class Advice:
     recommended: tuple[Recommendation, ...]
     front: tuple[FrontPoint, ...]
     default: Measurement | None
-    unmet: Unmet | None = None
+    unmet: InfeasibleSlo | None = None
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairedMeasurement:
     """A configuration's measurement, and the default's from the same rounds."""
 
     measurement: Measurement
@@ -67,8 +67,12 @@ def recommend(
     if default not in observed:
         points = front(list(observed.values()), objectives)
         return Advice((), _front_points(points, objectives, set()), None)
-    pairs = {c: Pair(m, told[default].measurement) for c, r in told.items() if (m := r.measurement)}
-    verified: dict[Configuration, Pair] = {}
+    pairs = {
+        c: PairedMeasurement(m, told[default].measurement)
+        for c, r in told.items()
+        if (m := r.measurement)
+    }
+    verified: dict[Configuration, PairedMeasurement] = {}
     if verify:
         near = closest(_checked(pairs, levels), NEAREST) if levels else []
         verified, broken = _verified(observed, objectives, default, tolerance, verify, levels, near)
@@ -87,7 +91,7 @@ def recommend(
     reference = next(p.values for p in eligible if p.configuration == default)
     keeping = points if missed else [p for p in points if p.keeps]
     on_front = {p.configuration for p in front(keeping, objectives)}
-    chosen = Chooser(tuple(objectives), reference, tolerance).choose(eligible)
+    chosen = RoleSelector(tuple(objectives), reference, tolerance).choose(eligible)
     # Where only trials that were not run again seem better than all that was, they were lucky, or
     # the machine was quieter then: what was run side by side decides.
     unrivalled = on_front.isdisjoint(chosen.values())
@@ -116,20 +120,20 @@ def recommend(
 
 
 def _checked(
-    pairs: Mapping[Configuration, Pair], levels: Sequence[ServiceLevel]
-) -> dict[Configuration, tuple[Check, ...]]:
+    pairs: Mapping[Configuration, PairedMeasurement], levels: Sequence[ServiceLevel]
+) -> dict[Configuration, tuple[LevelCheck, ...]]:
     return {c: check_levels(levels, p.measurement, p.default) for c, p in pairs.items()}
 
 
 def _point(
     configuration: Configuration,
-    pair: Pair,
+    pair: PairedMeasurement,
     objectives: Sequence[Objective],
     levels: Sequence[ServiceLevel],
 ) -> Point:
     """A verified configuration: no slack any more."""
     checks = check_levels(levels, pair.measurement, pair.default)
-    return Point(configuration, _values(pair.measurement, objectives), keeps=keeps(checks))
+    return Point(configuration, _values(pair.measurement, objectives), keeps=satisfies(checks))
 
 
 def observed_points(
@@ -153,7 +157,7 @@ def observed_points(
             accuracy = record.measurement.metrics.get(metric or "")
             slack = accuracy.sem or 0.0 if accuracy else 0.0
             checks = check_levels(levels, record.measurement, reference)
-            kept = keeps(checks, record.measurement.metrics)
+            kept = satisfies(checks, record.measurement.metrics)
             points.append(Point(record.configuration, record.values, slack, kept))
     return merge(points)
 
@@ -166,7 +170,7 @@ def _verified(
     verify: Verify,
     levels: Sequence[ServiceLevel],
     near: Sequence[Configuration],
-) -> tuple[dict[Configuration, Pair], set[Configuration]]:
+) -> tuple[dict[Configuration, PairedMeasurement], set[Configuration]]:
     """Run the candidates again, and whatever then still seems better than them.
 
     Where nothing keeps the service levels, `near` is run again instead. Returns what ran, each
@@ -174,10 +178,10 @@ def _verified(
     failed.
     """
     points = dict(observed)
-    verified: dict[Configuration, Pair] = {}
+    verified: dict[Configuration, PairedMeasurement] = {}
     broken: set[Configuration] = set()
     for batch in range(MAX_BATCHES):
-        chooser = Chooser(tuple(objectives), points[default].values, tolerance)
+        chooser = RoleSelector(tuple(objectives), points[default].values, tolerance)
         if batch == 0:
             wanted = chooser.candidates(list(points.values()), MAX_CANDIDATES) or list(near)
         else:
@@ -193,14 +197,14 @@ def _verified(
                 broken.add(configuration)
                 points.pop(configuration)
             elif configuration not in verified:
-                verified[configuration] = Pair(measurement, found[default])
+                verified[configuration] = PairedMeasurement(measurement, found[default])
                 points[configuration] = _point(
                     configuration, verified[configuration], objectives, levels
                 )
     return verified, broken
 
 
-def comparisons(pair: Pair, objectives: Sequence[Objective]) -> tuple[Comparison, ...]:
+def comparisons(pair: PairedMeasurement, objectives: Sequence[Objective]) -> tuple[Comparison, ...]:
     """Each objective of a configuration against the default's, from paired rounds."""
     measurement, default = pair.measurement, pair.default
     if default is None:

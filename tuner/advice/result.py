@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.advice.choice import Role
 from tuner.advice.effects import Effect
-from tuner.advice.promises import Check, Unmet
+from tuner.advice.slo import InfeasibleSlo, LevelCheck
 from tuner.measure import Measurement
 from tuner.space import Arguments, Configuration
 from tuner.study import Record
@@ -68,7 +68,7 @@ class Recommendation:
     measurement: Measurement
     comparisons: tuple[Comparison, ...]
     verified: bool
-    levels: tuple[Check, ...] = ()
+    levels: tuple[LevelCheck, ...] = ()
 
     @property
     def name(self) -> str:
@@ -116,7 +116,7 @@ class Result:
     seconds: float
     notes: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
-    unmet: Unmet | None = None
+    unmet: InfeasibleSlo | None = None
     effects: tuple[Effect, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
@@ -176,7 +176,7 @@ def _recommendation_dict(recommendation: Recommendation) -> dict[str, Any]:
     }
 
 
-def _unmet_dict(unmet: Unmet | None) -> dict[str, Any] | None:
+def _unmet_dict(unmet: InfeasibleSlo | None) -> dict[str, Any] | None:
     if unmet is None:
         return None
     return {

@@ -118,7 +118,7 @@ def _on_table(
 ) -> None:
     from rich.console import Console
 
-    from tuner.report.comparison import comparison_view, plot_comparison, summary
+    from tuner.compare.comparison_view import comparison_view, plot_comparison, summary
     from tuner.search.replay import replay
 
     table, objectives = open_table(path, objective, features)
@@ -160,9 +160,9 @@ def _live(
 ) -> None:
     from rich.console import Console
 
-    from tuner.report.comparison import compared_view, plot_comparison, summary
-    from tuner.report.turns import following
-    from tuner.run.comparing import INTERRUPTED, run_comparison
+    from tuner.compare.comparison_view import compared_view, plot_comparison, summary
+    from tuner.compare.progress import following
+    from tuner.compare.runner import INTERRUPTED, run_comparison
 
     folder = out or Path("runs") / time.strftime("compare-%Y-%m-%d-%H%M%S")
     console = Console(stderr=True)

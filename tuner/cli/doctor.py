@@ -10,8 +10,8 @@ import typer
 from tuner.cli.shared import AsJson
 
 if TYPE_CHECKING:
-    from tuner.checkup import Check
-    from tuner.measure.steadiness import Steadiness
+    from tuner.checkup import MachineCheck
+    from tuner.measure.machine_noise import MachineNoise
 
 _TITLES = {
     "meters": "Energy meters",
@@ -30,10 +30,10 @@ def doctor(
 ) -> None:
     """Say what this machine can measure and run, how steady it is, and what the rest would take."""
     from tuner.checkup import checkup
-    from tuner.measure.steadiness import steadiness
+    from tuner.measure.machine_noise import machine_noise
 
     checks = checkup()
-    noise = steadiness(seconds) if seconds else None
+    noise = machine_noise(seconds) if seconds else None
     if as_json:
         _print_json(checks, noise)
         return
@@ -47,12 +47,12 @@ def doctor(
         _print_noise(noise)
 
 
-def _print(check: Check) -> None:
+def _print(check: MachineCheck) -> None:
     remedy = f"; to have it: {check.remedy}" if check.remedy else ""
     _line(check.available, check.name, check.detail.rstrip(".") + remedy)
 
 
-def _print_noise(noise: Steadiness) -> None:
+def _print_noise(noise: MachineNoise) -> None:
     words = (
         f"one job varies by {noise.wall_cv:.1%} in time, {noise.cpu_cv:.1%} in CPU time "
         f"({noise.repeats} times on {noise.cores} cores, load {noise.load:.1f} before)"
@@ -78,7 +78,7 @@ def _line(good: bool, name: str, detail: str) -> None:
     print("\n".join(lines))
 
 
-def _print_json(checks: list[Check], noise: Steadiness | None) -> None:
+def _print_json(checks: list[MachineCheck], noise: MachineNoise | None) -> None:
     import json
     from dataclasses import asdict
 

@@ -47,6 +47,6 @@ def replay(
 def _show(result: Replay, table: Table, objectives: list[Objective]) -> None:
     from rich.console import Console
 
-    from tuner.report.comparison import replay_view
+    from tuner.compare.comparison_view import replay_view
 
     Console().print(replay_view(result, table, objectives))

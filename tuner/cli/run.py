@@ -102,7 +102,7 @@ def _show(result: Result, folder: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from tuner.report.table import result_view
+    from tuner.report.result_view import result_view
 
     console = Console()
     console.print(result_view(result))

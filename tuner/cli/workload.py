@@ -38,7 +38,7 @@ def show(
     """Show lengths, arrivals and power-of-two bins."""
     from tuner.builtin_models.counting import token_counter
     from tuner.workloads import Grid, read_lengths
-    from tuner.workloads.filling import estimated_count
+    from tuner.workloads.prompt_synthesis import estimated_count
     from tuner.workloads.summary import summarise
 
     count = estimated_count if model is None else token_counter(model)

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from tuner.engines.command import CommandEngine
     from tuner.engines.model_source import check_model
     from tuner.engines.registry import choose_backend
-    from tuner.engines.serving.engine import ServerEngine, ServerLimits
     from tuner.engines.serving.flavor import ServerFlavor
     from tuner.engines.serving.flavors import register_server
+    from tuner.engines.serving.server_engine import ServerEngine, ServerLimits
     from tuner.engines.transformers_engine import TransformersEngine
     from tuner.engines.worker import WorkerLimits
 
@@ -22,9 +22,9 @@ _HOMES = {
     "EnginePolicy": "backend",
     "ExportedFile": "backend",
     "Installation": "backend",
-    "ServerEngine": "serving.engine",
+    "ServerEngine": "serving.server_engine",
     "ServerFlavor": "serving.flavor",
-    "ServerLimits": "serving.engine",
+    "ServerLimits": "serving.server_engine",
     "TransformersEngine": "transformers_engine",
     "WorkerLimits": "worker",
     "check_model": "model_source",

@@ -17,7 +17,7 @@ from tuner.engines.command_output import CommandOutput, combined, read_command_o
 from tuner.engines.failure_log import classify_failure, error_excerpt
 from tuner.engines.supervised import SupervisedProcess
 from tuner.errors import UserError
-from tuner.measure.engine import EngineFailure
+from tuner.measure.engine_protocol import EngineFailure
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
 from tuner.metrics import is_energy_unit
@@ -184,7 +184,7 @@ def _split(template: str) -> list[str]:
 
 
 def _check_names(words: Sequence[str], space: Space) -> None:
-    """Check that the template can tell all that the space decides, and nothing else."""
+    """LevelCheck that the template can tell all that the space decides, and nothing else."""
     used = {name for word in words for name in _PLACEHOLDER.findall(word)}
     decided = {p.argument for p in space.parameters if p.argument}
     known = decided | set(_values(space.arguments(space.default))) | {_ALL}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from tuner.measure.engine import EngineFailure
+from tuner.measure.engine_protocol import EngineFailure
 from tuner.measure.measurement import EnergySource, Metric
 from tuner.measure.statistics import Z_95, estimate_mean
 from tuner.metrics import METRICS, is_energy_unit

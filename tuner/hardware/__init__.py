@@ -3,7 +3,7 @@
 from tuner.hardware.control import GpuControl, HardwareRefused
 from tuner.hardware.gpus import GpuLimits, domains, may_control, supported
 from tuner.hardware.journal import SETTINGS, Journal
-from tuner.hardware.leftover import left_over, restore, under_control
+from tuner.hardware.recovery import left_over, restore, under_control
 
 __all__ = [
     "SETTINGS",

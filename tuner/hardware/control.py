@@ -26,7 +26,7 @@ from tuner.hardware.journal import (
     state_folder,
     write,
 )
-from tuner.hardware.leftover import PERMISSION, restore_locked
+from tuner.hardware.recovery import PERMISSION, restore_locked
 from tuner.hardware.settings import Refused, change, found, set_back
 from tuner.measure import EngineFailure
 

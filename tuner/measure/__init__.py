@@ -1,7 +1,8 @@
 """What one measurement is: metrics and their definitions, meters, protocol, validity."""
 
+from tuner.measure.dominance import Dominated, dominated_by
 from tuner.measure.drift import Reference, corrected, correction
-from tuner.measure.engine import Completion, Engine, EngineFailure
+from tuner.measure.engine_protocol import Completion, Engine, EngineFailure
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import (
     Cause,
@@ -13,6 +14,7 @@ from tuner.measure.measurement import (
     Metric,
     Validity,
 )
+from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.measuring import measure, measure_interleaved
 from tuner.measure.memory import Memory
 from tuner.measure.metering import Metering
@@ -37,8 +39,6 @@ from tuner.measure.phase import (
     Repeat,
     WarmUp,
 )
-from tuner.measure.protocol import Protocol
-from tuner.measure.rivals import Dominated, dominated_by
 from tuner.measure.statistics import Ratio, accuracy_difference, compare, wilson
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "InterleavedRound",
     "Loading",
     "Measurement",
+    "MeasurementProtocol",
     "Memory",
     "Meter",
     "MeterStatus",
@@ -68,7 +69,6 @@ __all__ = [
     "Metric",
     "OnPhase",
     "Phase",
-    "Protocol",
     "Ratio",
     "Reading",
     "Reference",

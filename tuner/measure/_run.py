@@ -12,17 +12,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.measure.answers import Reuse
-from tuner.measure.engine import Engine, EngineFailure
+from tuner.measure.dominance import Dominated
+from tuner.measure.engine_protocol import Engine, EngineFailure
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import EnergyPart, EnergyProvenance, Failure, Measurement
+from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.memory import Memory
 from tuner.measure.metering import Metering
 from tuner.measure.meters import Meter, Reading
-from tuner.measure.metrics import metrics_of, prompt_scores
+from tuner.measure.metric_values import metrics_of, prompt_scores
 from tuner.measure.passes import Pass, joined, run_pass, warm_up, without_energy
 from tuner.measure.phase import Loading, OnPhase, Repeat, WarmUp
-from tuner.measure.protocol import Protocol
-from tuner.measure.rivals import Dominated
 from tuner.measure.validity import check
 from tuner.workloads import Work
 
@@ -48,7 +48,7 @@ class Run:
         metering: Metering,
         arguments: Arguments,
         work: Work,
-        protocol: Protocol,
+        protocol: MeasurementProtocol,
         rng: random.Random,
         on_phase: OnPhase,
         memory: Memory | None = None,

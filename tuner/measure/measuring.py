@@ -7,13 +7,13 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.measure._run import Run
-from tuner.measure.engine import Engine, EngineFailure
+from tuner.measure.dominance import Dominated
+from tuner.measure.engine_protocol import Engine, EngineFailure
 from tuner.measure.measurement import Measurement
+from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.memory import Memory
 from tuner.measure.metering import Metering
 from tuner.measure.phase import InterleavedRound, OnPhase
-from tuner.measure.protocol import Protocol
-from tuner.measure.rivals import Dominated
 from tuner.workloads import Work
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def measure(
     metering: Metering,
     arguments: Arguments,
     work: Work,
-    protocol: Protocol | None = None,
+    protocol: MeasurementProtocol | None = None,
     *,
     seed: int = 0,
     on_phase: OnPhase = lambda phase: None,
@@ -55,7 +55,7 @@ def measure(
     Returns:
         the measurement; a configuration that the engine could not run gives one with `failure`.
     """
-    protocol = protocol or Protocol()
+    protocol = protocol or MeasurementProtocol()
     rng = random.Random(seed)
     run = Run(engine, metering, arguments, work, protocol, rng, on_phase, memory)
     try:
@@ -71,7 +71,7 @@ def measure_interleaved(
     metering: Metering,
     configurations: Sequence[Arguments],
     work: Work,
-    protocol: Protocol | None = None,
+    protocol: MeasurementProtocol | None = None,
     *,
     rounds: int,
     turns: int = 2,
@@ -102,7 +102,7 @@ def measure_interleaved(
     Returns:
         a measurement for each configuration, in the order given.
     """
-    protocol = protocol or Protocol()
+    protocol = protocol or MeasurementProtocol()
     rng = random.Random(seed)
     runs = [Run(engine, metering, a, work, protocol, rng, on_phase) for a in configurations]
     failures: dict[int, EngineFailure] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tuner.measure.answers import Answers
 from tuner.measure.measurement import Measurement
-from tuner.measure.noise import Noise
+from tuner.measure.pooled_variance import Noise
 
 
 class Memory:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Self
 
-from tuner.measure.engine import Engine
+from tuner.measure.engine_protocol import Engine
+from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.meters import Meter, best_meter, together
 from tuner.measure.phase import IdlePower, OnPhase
-from tuner.measure.protocol import Protocol
 
 _IDLE_HOLDS_S = 3600.0
 
@@ -36,7 +36,7 @@ class Metering:
         self._idle_of = ""
         self._idle_until = 0.0
 
-    def meter_for(self, engine: Engine, protocol: Protocol) -> Meter:
+    def meter_for(self, engine: Engine, protocol: MeasurementProtocol) -> Meter:
         """The meter for what the engine runs on now; another one where that has changed."""
         if self._given is not None:
             return self._given
@@ -51,7 +51,7 @@ class Metering:
         return self._chosen
 
     def idle_watts(
-        self, engine: Engine, protocol: Protocol, on_phase: OnPhase = lambda phase: None
+        self, engine: Engine, protocol: MeasurementProtocol, on_phase: OnPhase = lambda phase: None
     ) -> float | None:
         """Power in watts with the model loaded and nothing to do; metered once an hour and model.
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tuner.measure.engine import Completion, Engine, EngineFailure
+from tuner.measure.engine_protocol import Completion, Engine, EngineFailure
 from tuner.measure.meters import Meter, Reading, cpu_seconds
 from tuner.workloads import Work
 

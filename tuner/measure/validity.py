@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import Metric, Validity
+from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.meters import Meter
 from tuner.measure.passes import Pass, most_frequent
-from tuner.measure.protocol import Protocol
 from tuner.workloads import Request
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def check(
     passes: Sequence[Pass],
     metrics: Mapping[str, Metric],
     meter: Meter,
-    protocol: Protocol,
+    protocol: MeasurementProtocol,
     *,
     requests: Sequence[Request],
     arguments: Arguments,
@@ -89,7 +89,7 @@ def _lengths(passes: Sequence[Pass], requests: Sequence[Request]) -> Iterator[st
             yield f"{wrong} of {n} answers have {words} tokens than were asked for"
 
 
-def _noise(metrics: Mapping[str, Metric], protocol: Protocol) -> Iterator[str]:
+def _noise(metrics: Mapping[str, Metric], protocol: MeasurementProtocol) -> Iterator[str]:
     for name in ("joules_per_request", "mean_e2el_ms"):
         repeats = metrics[name].repeats if name in metrics else ()
         if len(repeats) < 2:
@@ -102,7 +102,7 @@ def _noise(metrics: Mapping[str, Metric], protocol: Protocol) -> Iterator[str]:
             )
 
 
-def _energy(passes: Sequence[Pass], meter: Meter, protocol: Protocol) -> Iterator[str]:
+def _energy(passes: Sequence[Pass], meter: Meter, protocol: MeasurementProtocol) -> Iterator[str]:
     yield from dict.fromkeys(problem for one in passes for problem in one.reading.problems)
     readings = [one.reading for one in passes if one.reading.joules is not None]
     if not readings:

@@ -13,7 +13,7 @@ from tuner.report.phase_text import phase_text
 from tuner.report.text import differences, duration, number
 from tuner.study import (
     Event,
-    Noticed,
+    Notice,
     Observer,
     PhaseStarted,
     SearchEnded,
@@ -67,7 +67,7 @@ class Lines:
             case Started(resumed=resumed, size=size):
                 again = f", going on after {resumed} trials" if resumed else ""
                 return f"searching {_count(size)} configurations{again}"
-            case Noticed(text=text):
+            case Notice(text=text):
                 return text
             case TrialStarted(number=0, configuration=configuration):
                 self._default = configuration
@@ -101,7 +101,7 @@ class Board:
         match event:
             case Started(size=size):
                 self._size = size
-            case Noticed(text=text):
+            case Notice(text=text):
                 self._notices.append(text)
             case TrialStarted(number=trial, configuration=configuration):
                 self._default = self._default or (configuration if trial == 0 else None)
@@ -168,7 +168,7 @@ class Board:
                 table.add_row(str(record.number), *cells, what)
             else:
                 cause = record.measurement.failure if record.measurement else None
-                words = cause.cause.replace("_", " ") if cause else "lost"
+                words = cause.cause.replace("_", " ") if cause else "interrupted"
                 blanks = [""] * (len(self._metrics) - 1)
                 table.add_row(str(record.number), words, *blanks, what, style="red")
         return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner.advice.promises import check_levels, keeps
+from tuner.advice.slo import check_levels, satisfies
 from tuner.measure import Dominated, dominated_by
 from tuner.run.evaluator import TrialHistory
 from tuner.search import ServiceLevel
@@ -21,7 +21,7 @@ def dominated_in(
     rivals = [
         (f"trial {r.number}", r.measurement)
         for r in complete
-        if r.measurement and keeps(check_levels(levels, r.measurement, default))
+        if r.measurement and satisfies(check_levels(levels, r.measurement, default))
     ]
     directions = {o.metric: o.direction for o in history.objectives}
     return dominated_by(rivals, directions, n_requests)

@@ -10,15 +10,15 @@ from tuner.measure import (
     DriftReference,
     Engine,
     Measurement,
+    MeasurementProtocol,
     Memory,
     Metering,
     Phase,
-    Protocol,
     measure,
     measure_interleaved,
 )
 from tuner.run.answer_reuse import answers_key
-from tuner.run.drift import DriftCorrection
+from tuner.run.drift_correction import DriftCorrection
 from tuner.run.early_stopping import dominated_in
 from tuner.run.evaluator import TrialHistory
 from tuner.run.grading import graded
@@ -62,7 +62,7 @@ class EngineEvaluator:
         self._policy = spec.backend.policy
         self._levels = levels
         self._observe = observe
-        self._protocol = Protocol(
+        self._protocol = MeasurementProtocol(
             max_seconds=spec.seconds_per_trial, goodput=goodput_bounds(spec.levels)
         )
         self._patient = replace(self._protocol, max_seconds=PATIENCE * spec.seconds_per_trial)

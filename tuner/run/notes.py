@@ -26,7 +26,9 @@ def estimated_energy(measurement: Measurement) -> list[str]:
     ]
 
 
-def in_disguise(objectives: Sequence[Objective], values: npt.NDArray[np.float64]) -> list[str]:
+def redundant_objectives(
+    objectives: Sequence[Objective], values: npt.NDArray[np.float64]
+) -> list[str]:
     """Pairs of objectives that rank what was measured (`n x m`) alike."""
     if len(values) < 8:
         return []

@@ -13,7 +13,7 @@ from tuner.errors import UserError
 from tuner.study import StudySpec
 from tuner.tasks import Task, builtin_task, read_task
 from tuner.workloads import Count, Work, exact_fill, read_workload
-from tuner.workloads.filling import estimated_count
+from tuner.workloads.prompt_synthesis import estimated_count
 
 UNLIMITED = 1024
 """What servers let an answer have where a request says nothing."""

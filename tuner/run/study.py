@@ -14,15 +14,15 @@ from tuner.advice.export import Exporter, write_result
 from tuner.advice.recommend import recommend
 from tuner.advice.result import Result
 from tuner.measure import Measurement, Meter
-from tuner.run.notes import estimated_energy, in_disguise
+from tuner.run.notes import estimated_energy, redundant_objectives
 from tuner.run.objectives import levels_of, objectives_of
 from tuner.run.setup import StudySetup, set_up
 from tuner.run.verification import Verification
 from tuner.search import AcquisitionFactory, ServiceLevel
 from tuner.space import version_warning
-from tuner.study import Noticed, Observer, Started, StudySpec
+from tuner.study import Notice, Observer, Started, StudySpec
 from tuner.study.loop import search
-from tuner.study.session import Limits, Session
+from tuner.study.session import Session, StudyLimits
 from tuner.study.storage import locked, open_folder
 
 
@@ -59,15 +59,15 @@ def run_study(
             objectives,
             path=out / "study.db" if out is not None else None,
             seed=spec.seed,
-            limits=Limits(spec.max_trials, spec.max_seconds),
+            limits=StudyLimits(spec.max_trials, spec.max_seconds),
             levels=levels,
             cost_aware=spec.max_seconds is not None and spec.backend.policy.restarts,
             acquisition=acquisition or spec.acquisition,
         )
         evaluator = setup.evaluator(session, levels, observe)
-        observe(Started(len(session.told), setup.space.size))
+        observe(Started(len(session.finished), setup.space.size))
         for notice in setup.notices:
-            observe(Noticed(notice))
+            observe(Notice(notice))
         verification = Verification(spec, session, evaluator, levels)
         reason = search(session, evaluator.measure, observe, verification.reserve)
         result = _conclude(spec, session, levels, verification, reason)
@@ -130,7 +130,7 @@ def _notes(session: Session, default: Measurement | None) -> list[str]:
         ]
     else:
         first = estimated_energy(default)
-    return [*first, *in_disguise(session.objectives, values)]
+    return [*first, *redundant_objectives(session.objectives, values)]
 
 
 def _write(result: Result, out: Path, exporters: Sequence[Exporter]) -> None:

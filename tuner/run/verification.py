@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tuner.advice.choice import Chooser
+from tuner.advice.choice import RoleSelector
 from tuner.advice.recommend import MAX_CANDIDATES, observed_points
 from tuner.measure import Measurement
 from tuner.run.evaluator import Evaluator
@@ -77,7 +77,7 @@ class Verification:
         measured = next((p for p in points if p.configuration == default), None)
         if measured is None:
             return []
-        chooser = Chooser(session.objectives, measured.values, self._spec.accuracy_tolerance)
+        chooser = RoleSelector(session.objectives, measured.values, self._spec.accuracy_tolerance)
         return [default, *(set(chooser.candidates(points, MAX_CANDIDATES)) - {default})]
 
     def _rounds(self, configurations: Sequence[Configuration]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from tuner.builtin_models.counting import token_counter
 from tuner.engines import TransformersEngine
 from tuner.errors import UserError
-from tuner.measure import EngineFailure, Metering, Metric, Protocol
+from tuner.measure import EngineFailure, MeasurementProtocol, Metering, Metric
 from tuner.measure.passes import run_pass
 from tuner.measure.statistics import estimate_mean
 from tuner.space import Arguments
@@ -32,7 +32,7 @@ BATCHES = 3
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredWorkload:
     """Energies of full batches, by bin, and what they add up to.
 
     Attributes:
@@ -76,7 +76,7 @@ def measure_workload(
     rounds: int = 5,
     seed: int = 0,
     on_progress: Callable[[str], None] = lambda text: None,
-) -> Measured:
+) -> MeasuredWorkload:
     """Measure a few batches of each bin in every round and add up the whole trace.
 
     Each round draws other requests of the bins and takes the bins in another order, so that the
@@ -97,7 +97,7 @@ def measure_workload(
     """
     grid, found = grid or Grid(), bins(trace, grid)
     fill, joules = exact_fill(token_counter(model)), defaultdict(list)
-    protocol = Protocol()
+    protocol = MeasurementProtocol()
     with TransformersEngine() as engine, Metering() as metering:
         try:
             engine.apply(Arguments({"model": model}, {"do_sample": False}, {"batch_size": batch}))
@@ -120,7 +120,7 @@ def measure_workload(
     if len(joules) < len(found):
         raise UserError(f"the meter ({meter.source}) gave no energy; see tune doctor")
     energies = {corner: _energy(values, meter.source) for corner, values in joules.items()}
-    return Measured(energies, workload_energy(found, energies, batch), meter.scope)
+    return MeasuredWorkload(energies, workload_energy(found, energies, batch), meter.scope)
 
 
 def _energy(values: list[float], source: str) -> Metric:

@@ -6,7 +6,7 @@ here are cheap.
 
 from tuner.study.events import (
     Event,
-    Noticed,
+    Notice,
     Observer,
     PhaseStarted,
     SearchEnded,
@@ -21,7 +21,7 @@ from tuner.study.spec import DEFAULT_OBJECTIVES, StudySpec
 __all__ = [
     "DEFAULT_OBJECTIVES",
     "Event",
-    "Noticed",
+    "Notice",
     "Observer",
     "PhaseStarted",
     "Record",

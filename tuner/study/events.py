@@ -51,7 +51,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Noticed:
+class Notice:
     """Something about the study that its user should know."""
 
     text: str
@@ -87,5 +87,5 @@ class SearchEnded:
     reason: str
 
 
-Event = Started | Noticed | TrialStarted | PhaseStarted | TrialFinished | SearchEnded
+Event = Started | Notice | TrialStarted | PhaseStarted | TrialFinished | SearchEnded
 Observer = Callable[[Event], None]

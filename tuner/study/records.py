@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tuner.measure import Measurement
 from tuner.space import Configuration
 
-State = Literal["complete", "failed", "lost"]
+State = Literal["complete", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Record:
     Attributes:
         number: the trial's number in the study, from 0.
         configuration: what was measured.
-        state: `complete`; `failed` with the cause in `measurement.failure`; `lost` where the
+        state: `complete`; `failed` with the cause in `measurement.failure`; `interrupted` where the
             process ended before anything was told.
-        measurement: what came of it; None only where the trial was lost.
+        measurement: what came of it; None only where the trial was interrupted.
         values: the objectives in the study's order; empty unless complete.
         ask_seconds: how long the proposal took.
     """

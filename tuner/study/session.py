@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Limits:
+class StudyLimits:
     """Hard ends beside the stopping rule.
 
     Attributes:
@@ -61,14 +61,14 @@ class Session:
         *,
         path: Path | str | None = None,
         seed: int = 0,
-        limits: Limits | None = None,
+        limits: StudyLimits | None = None,
         levels: Sequence[ServiceLevel] = (),
         cost_aware: bool = False,
         acquisition: str | AcquisitionFactory | None = None,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
-        self.limits = limits or Limits()
+        self.limits = limits or StudyLimits()
         self.sampler = ParetoSampler(
             space,
             self.objectives,
@@ -80,7 +80,7 @@ class Session:
         )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)
-        spent_s = sum(r.measurement.seconds for r in self.told if r.measurement)
+        spent_s = sum(r.measurement.seconds for r in self.finished if r.measurement)
         self.budget = TimeBudget(self.limits.max_seconds, spent_s=spent_s)
 
     @property
@@ -89,9 +89,9 @@ class Session:
         return self.sampler.outputs
 
     @property
-    def told(self) -> list[Record]:
-        """The trials with an outcome: complete or failed, not lost."""
-        return [record for record in self.records if record.state != "lost"]
+    def finished(self) -> list[Record]:
+        """The trials with an outcome: complete or failed, not interrupted."""
+        return [record for record in self.records if record.state != "interrupted"]
 
     @property
     def complete(self) -> list[Record]:
@@ -127,7 +127,7 @@ class Session:
     def stopped_by(self, status: StopStatus | None = None) -> str | None:
         """Why the search is over, in one line; None while it is not."""
         limit = self.limits.max_trials
-        if limit is not None and len(self.told) >= limit:
+        if limit is not None and len(self.finished) >= limit:
             return f"limit of {limit} trials reached"
         left = self.budget.search_left_s
         if left is not None and left <= 0:
@@ -152,11 +152,11 @@ class Session:
                 best[objective.metric] = pick(values[:, column].tolist())
         ends = [status.progress]
         if self.limits.max_trials:
-            ends.append(len(self.told) / self.limits.max_trials)
+            ends.append(len(self.finished) / self.limits.max_trials)
         if (limit_s := self.budget.search_limit_s) is not None:
             ends.append(self.elapsed / max(limit_s, 1e-9))
         return Snapshot(
-            finished=len(self.told),
+            finished=len(self.finished),
             failed=sum(r.state == "failed" for r in self.records),
             front=len(front),
             hypervolume=share,

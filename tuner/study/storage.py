@@ -66,7 +66,7 @@ def open_study(
     sampler: optuna.samplers.BaseSampler | None = None,
     name: str = STUDY_NAME,
 ) -> optuna.Study:
-    """Open or create a study; trials that were in flight when a process died become lost.
+    """Open or create a study; trials that were in flight when a process died become interrupted.
 
     `storage` is the path of an SQLite file, an Optuna storage URL, or None for memory alone.
     """
@@ -151,7 +151,7 @@ def _record(trial: optuna.trial.FrozenTrial) -> Record:
     attributes = trial.user_attrs
     text = attributes.get(MEASUREMENT)
     measurement = Measurement.from_dict(json.loads(text)) if text else None
-    state: State = "lost"
+    state: State = "interrupted"
     if measurement is not None:
         state = "failed" if measurement.failure else "complete"
     return Record(

@@ -2,7 +2,7 @@
 
 from tuner.workloads.bins import Bin, Corner, Grid, binned_requests, bins, drawn_requests, sample
 from tuner.workloads.energy import Measured, WorkloadEnergy, workload_energy
-from tuner.workloads.filling import (
+from tuner.workloads.prompt_synthesis import (
     Calibration,
     Count,
     Fill,
@@ -11,10 +11,10 @@ from tuner.workloads.filling import (
     exact_fill,
 )
 from tuner.workloads.prompts import read_prompts
-from tuner.workloads.reading import read_lengths, read_workload
 from tuner.workloads.request import Request, Work
 from tuner.workloads.trace import Trace, read_trace
 from tuner.workloads.workload import Workload, filled
+from tuner.workloads.workload_files import read_lengths, read_workload
 
 __all__ = [
     "Bin",

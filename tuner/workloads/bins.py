@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuner.workloads.filling import Fill
+from tuner.workloads.prompt_synthesis import Fill
 from tuner.workloads.request import Request
 from tuner.workloads.trace import Trace
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.errors import UserError
+from tuner.workloads.format import about, clock, per_cent
 from tuner.workloads.summary import Lengths, Summary
-from tuner.workloads.words import about, clock, per_cent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import UserError
-from tuner.workloads.lines import json_object, lines, prompt_in
+from tuner.workloads.jsonl import json_object, lines, prompt_in
 from tuner.workloads.request import Request
 from tuner.workloads.workload import Workload
 

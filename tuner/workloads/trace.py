@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tuner.errors import UserError
-from tuner.workloads.lines import lines
+from tuner.workloads.jsonl import lines
 
 COLUMNS = ("arrival_s", "input_tokens", "output_tokens")
 """The header of a trace file."""

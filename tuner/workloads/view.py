@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.workloads.energy import WorkloadEnergy
+from tuner.workloads.format import about, clock, per_cent
 from tuner.workloads.summary import Lengths, Summary
-from tuner.workloads.words import about, clock, per_cent
 
 SHADES = ((24, 48, 66), (19, 92, 104), (31, 142, 137), (120, 196, 132), (250, 226, 110))
 """Colours of rising shares; each is legible on light and on dark terminals."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tuner.workloads.filling import Fill
+from tuner.workloads.prompt_synthesis import Fill
 from tuner.workloads.request import Request
 from tuner.workloads.trace import Trace
 

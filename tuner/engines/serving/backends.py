@@ -13,8 +13,8 @@ from tuner.engines.serving.flavor import nested
 from tuner.engines.serving.flavors import server_named
 
 if TYPE_CHECKING:
-    from tuner.engines.serving.engine import ServerEngine
     from tuner.engines.serving.flavor import ServerFlavor
+    from tuner.engines.serving.server_engine import ServerEngine
     from tuner.measure import InForce
     from tuner.space import Arguments, SearchSpace
 
@@ -58,7 +58,7 @@ class LaunchedServerBackend:
 
     def open(self, space: SearchSpace) -> ServerEngine:
         """An engine; the server starts with the first configuration."""
-        from tuner.engines.serving.engine import ServerEngine
+        from tuner.engines.serving.server_engine import ServerEngine
 
         del space
         engine = ServerEngine(
@@ -101,7 +101,7 @@ class RunningServerBackend:
 
     def open(self, space: SearchSpace) -> ServerEngine:
         """An engine that drives the server, which has to answer now."""
-        from tuner.engines.serving.engine import ServerEngine
+        from tuner.engines.serving.server_engine import ServerEngine
 
         started_with = space.arguments(space.default).load
         engine = ServerEngine(self.model, url=self.url, started_with=started_with)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from tuner.engines.failure_log import is_out_of_memory
-from tuner.measure.engine import Completion
+from tuner.measure.engine_protocol import Completion
 from tuner.measure.measurement import Cause
 
 _WHOLE: dict[str, Literal["stop", "length"]] = {

@@ -3,8 +3,8 @@
 from tuner.measure.meters.choose import best_meter, probe_meters
 from tuner.measure.meters.combined import CombinedMeter, together
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter, cpu_seconds, process_tree
+from tuner.measure.meters.meter import Meter, MeterStatus, Reading
 from tuner.measure.meters.rapl import RaplMeter
-from tuner.measure.meters.reading import Meter, MeterStatus, Reading
 
 __all__ = [
     "WATTS_PER_CORE",

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from tuner.measure.meters import nvml, rapl, zeus
 from tuner.measure.meters.combined import CombinedMeter
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter
+from tuner.measure.meters.meter import Meter, MeterStatus
 from tuner.measure.meters.nvml_gpus import NoMeterError
-from tuner.measure.meters.reading import Meter, MeterStatus
 
 
 def best_meter(

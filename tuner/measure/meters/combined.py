@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tuner.errors import UserError
 from tuner.measure.measurement import EnergyPart
-from tuner.measure.meters.reading import Meter, Reading
+from tuner.measure.meters.meter import Meter, Reading
 
 
 class CombinedMeter:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import psutil
 
-from tuner.measure.meters.reading import Reading
+from tuner.measure.meters.meter import Reading
 
 WATTS_PER_CORE = 4.0
 """Power of one busy hardware thread: what CodeCarbon assumes of a CPU that it does not know."""

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 
+from tuner.measure.meters.meter import MeterStatus, Reading
 from tuner.measure.meters.nvml_gpus import (
     LONGEST_TICK_S,
     POLL_S,
@@ -30,7 +31,6 @@ from tuner.measure.meters.nvml_gpus import (
     probe,
 )
 from tuner.measure.meters.nvml_state import StateWatch
-from tuner.measure.meters.reading import MeterStatus, Reading
 
 _SAMPLE_S = 0.05
 """Between two samples of power; NVML answers worse when asked more often."""

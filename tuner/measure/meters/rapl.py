@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.measure.meters.reading import MeterStatus, Reading
+from tuner.measure.meters.meter import MeterStatus, Reading
 
 POWERCAP = Path("/sys/class/powercap")
 UPDATE_S = 1e-3

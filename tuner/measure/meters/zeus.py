@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from tuner.measure.meters.reading import MeterStatus, Reading
+from tuner.measure.meters.meter import MeterStatus, Reading
 
 _WINDOW = "tuner"
 _UPDATE_S = 0.1

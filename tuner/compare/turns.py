@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tuner.compare.entrant import Entrant
 from tuner.search import Objective
 from tuner.space import Configuration, Space
-from tuner.study.contestant import Contestant
 from tuner.study.events import Event
 from tuner.study.loop import Measure
 from tuner.study.records import Record
@@ -17,7 +17,7 @@ from tuner.study.session import with_outputs
 
 
 @dataclass(frozen=True)
-class Turn:
+class SamplerTurn:
     """The next one to propose something."""
 
     sampler: str
@@ -25,7 +25,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class TurnTaken:
+class TurnFinished:
     """It was told what came of its proposal.
 
     Attributes:
@@ -38,7 +38,7 @@ class TurnTaken:
 
     """
 
-    turn: Turn
+    turn: SamplerTurn
     record: Record
     shared: bool
     told: int
@@ -46,7 +46,7 @@ class TurnTaken:
     elapsed: float
 
 
-class Comparison:
+class SamplerComparison:
     """Samplers that take turns on one engine and share what was measured.
 
     Whoever asks for a configuration the k-th time is told its k-th measurement, whoever had that
@@ -60,7 +60,7 @@ class Comparison:
     """
 
     def __init__(
-        self, space: Space, objectives: Sequence[Objective], contestants: Sequence[Contestant]
+        self, space: Space, objectives: Sequence[Objective], contestants: Sequence[Entrant]
     ) -> None:
         self.space, self.objectives = space, tuple(objectives)
         self.contestants = tuple(contestants)
@@ -103,7 +103,7 @@ class Comparison:
     def run(
         self,
         measure: Measure,
-        observe: Callable[[Event | Turn | TurnTaken], None],
+        observe: Callable[[Event | SamplerTurn | TurnFinished], None],
         max_seconds: float | None = None,
     ) -> str:
         """Let the samplers take turns until all are done; returns why it ended, in one line.
@@ -118,11 +118,11 @@ class Comparison:
 
     def _take_turn(
         self,
-        contestant: Contestant,
+        contestant: Entrant,
         measure: Measure,
-        observe: Callable[[Event | Turn | TurnTaken], None],
-    ) -> TurnTaken:
-        turn = Turn(contestant.name, contestant.seed)
+        observe: Callable[[Event | SamplerTurn | TurnFinished], None],
+    ) -> TurnFinished:
+        turn = SamplerTurn(contestant.name, contestant.seed)
         observe(turn)
         ask = contestant.ask()
         times = contestant.times(ask.configuration)
@@ -135,7 +135,7 @@ class Comparison:
             measurement = with_outputs(measurement, self.objectives)
             record = self._add(contestant.tell(ask, measurement))
         total = sum(c.budget for c in self.contestants)
-        return TurnTaken(turn, record, bool(known), self.told, total, self.elapsed)
+        return TurnFinished(turn, record, bool(known), self.told, total, self.elapsed)
 
     def _add(self, record: Record) -> Record:
         record = replace(record, number=len(self.taken))

@@ -12,7 +12,7 @@ from tuner.tasks.evaluation_harness import read_harness_task
 from tuner.tasks.graders import number
 from tuner.tasks.named import grader_named, runs_code
 from tuner.tasks.task import Prompt, Task
-from tuner.workloads.lines import json_object, kind_of, lines, prompt_in
+from tuner.workloads.jsonl import json_object, kind_of, lines, prompt_in
 
 _EXAMPLE = '{"prompt": "2+2=", "answer": "4", "grader": "number"}'
 

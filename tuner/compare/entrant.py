@@ -28,7 +28,7 @@ _STOP = "tuner:stop"
 _ASKED, _DRAWN = 0, 1
 
 
-class Contestant:
+class Entrant:
     """A sampler that proposes configurations of a space and is told what came of them.
 
     `pareto` is the tuner's own, `random` draws valid configurations, weighted so that no branch of
@@ -66,7 +66,7 @@ class Contestant:
         self._judging_s = 0.0
         self.records: list[Record] = []
         for record in storage.records(self._study):
-            if record.state != "lost" and not self._is_forgiven(record.configuration):
+            if record.state != "interrupted" and not self._is_forgiven(record.configuration):
                 self.records.append(record)
 
     @property

@@ -16,7 +16,7 @@ QUIET, NOISY = 0.02, 0.10
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class MachineNoise:
     """How much the time of a fixed job varies.
 
     Attributes:
@@ -42,7 +42,7 @@ class Steadiness:
         return "usable" if self.wall_cv < NOISY else "noisy"
 
 
-def steadiness(seconds: float = 5.0) -> Steadiness:
+def machine_noise(seconds: float = 5.0) -> MachineNoise:
     """Do a fixed job for so many seconds, all cores waiting for the slowest, as engines do."""
     load = os.getloadavg()[0]
     cores = len(os.sched_getaffinity(0))
@@ -57,7 +57,7 @@ def steadiness(seconds: float = 5.0) -> Steadiness:
                 future.result()
             walls.append(time.perf_counter() - began)
             cpus.append(time.process_time() - cpu)
-    return Steadiness(_cv(walls), _cv(cpus), len(walls), cores, load)
+    return MachineNoise(_cv(walls), _cv(cpus), len(walls), cores, load)
 
 
 def _blocks_for(seconds: float) -> int:

@@ -7,7 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from tuner.report.comparison import comparison_view, summary
+from tuner.compare.comparison_view import comparison_view, summary
 from tuner.search.replay import Replay
 
 

@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tuner.compare.turns import SamplerTurn, TurnFinished
 from tuner.report.phase_text import phase_text
 from tuner.report.text import duration, number
-from tuner.study import Event, Noticed, PhaseStarted, Started
-from tuner.study.comparison import Turn, TurnTaken
+from tuner.study import Event, Notice, PhaseStarted, Started
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-Follow = Callable[[Event | Turn | TurnTaken], None]
+Follow = Callable[[Event | SamplerTurn | TurnFinished], None]
 
 
 @contextmanager
 def following(metrics: list[str], console: Console) -> Iterator[Follow]:
     """Something to tell of a comparison, which is shown while the context is open."""
     if not console.is_terminal:
-        yield Lines(metrics, console)
+        yield ComparisonLines(metrics, console)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -35,20 +35,20 @@ def following(metrics: list[str], console: Console) -> Iterator[Follow]:
         yield Bar(progress, progress.add_task("starting", total=None, clock=duration(0)))
 
 
-class Lines:
+class ComparisonLines:
     """A plain line for each proposal."""
 
     def __init__(self, metrics: list[str], console: Console) -> None:
         self._metrics, self._console = metrics, console
 
-    def __call__(self, event: Event | Turn | TurnTaken) -> None:
+    def __call__(self, event: Event | SamplerTurn | TurnFinished) -> None:
         """Print what an event says."""
         match event:
-            case Noticed(text=text):
+            case Notice(text=text):
                 self._print(text)
             case Started(resumed=resumed) if resumed:
                 self._print(f"going on after {resumed} proposals")
-            case TurnTaken():
+            case TurnFinished():
                 self._print(_line(event, self._metrics))
 
     def _print(self, text: str) -> None:
@@ -61,24 +61,24 @@ class Bar:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task, self._who = progress, task, ""
 
-    def __call__(self, event: Event | Turn | TurnTaken) -> None:
+    def __call__(self, event: Event | SamplerTurn | TurnFinished) -> None:
         """Show what an event says."""
         match event:
-            case Noticed(text=text):
+            case Notice(text=text):
                 self._progress.console.print(text, markup=False, highlight=False)
-            case Turn(sampler=sampler, seed=seed):
+            case SamplerTurn(sampler=sampler, seed=seed):
                 self._who = f"{sampler}, seed {seed}"
                 self._progress.update(self._task, description=f"{self._who}: proposing")
             case PhaseStarted(phase=phase):
                 text = f"{self._who}: {phase_text(phase)}"
                 self._progress.update(self._task, description=text)
-            case TurnTaken(told=told, total=total, elapsed=elapsed):
+            case TurnFinished(told=told, total=total, elapsed=elapsed):
                 self._progress.update(
                     self._task, completed=told, total=total, clock=duration(elapsed)
                 )
 
 
-def _line(event: TurnTaken, metrics: list[str]) -> str:
+def _line(event: TurnFinished, metrics: list[str]) -> str:
     record = event.record
     failure = record.measurement.failure if record.measurement else None
     values = zip(metrics, record.values, strict=False)

@@ -9,7 +9,7 @@ _LEVELS = ("ttft", "tpot", "e2el")
 
 
 @dataclass(frozen=True)
-class Protocol:
+class MeasurementProtocol:
     """The rules of one measurement.
 
     A repeat is one pass over the requests. Where `min_repeats` passes do not fit into

@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import Measurement, Memory, Metering, Metric, Protocol, dominated_by, measure
-from tuner.measure.noise import Noise
+from tuner.measure import (
+    Measurement,
+    MeasurementProtocol,
+    Memory,
+    Metering,
+    Metric,
+    dominated_by,
+    measure,
+)
+from tuner.measure.pooled_variance import Noise
 
-QUICK = Protocol(max_seconds=2.0, max_repeats=4, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9)
+QUICK = MeasurementProtocol(
+    max_seconds=2.0, max_repeats=4, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9
+)
 OBJECTIVES = {"joules_per_request": "min", "mean_e2el_ms": "min", "accuracy": "max"}
 
 

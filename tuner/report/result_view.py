@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tuner.advice import Recommendation, Result
     from tuner.advice.effects import Effect
-    from tuner.advice.promises import Check, Unmet
+    from tuner.advice.slo import InfeasibleSlo, LevelCheck
 
 EFFECTS = 6
 """So many effects are shown."""
@@ -78,7 +78,7 @@ def _metrics(result: Result, recommendation: Recommendation) -> Table:
     return table
 
 
-def _levels(checks: Sequence[Check]) -> Table:
+def _levels(checks: Sequence[LevelCheck]) -> Table:
     """Each service level: what was measured, and how surely it holds."""
     table = _grid()
     for check in checks:
@@ -110,7 +110,7 @@ def _percent(chance: float) -> str:
     return "under 1 %" if 0 < chance < 0.01 else f"{100 * chance:.0f} %"
 
 
-def _unmet(unmet: Unmet, result: Result) -> list[RenderableType]:
+def _unmet(unmet: InfeasibleSlo, result: Result) -> list[RenderableType]:
     from rich.text import Text
 
     return [

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from tuner.measure.engine import Completion
+from tuner.measure.engine_protocol import Completion
 from tuner.measure.measurement import Metric
 from tuner.measure.passes import Pass
 from tuner.measure.statistics import estimate_mean, estimate_share

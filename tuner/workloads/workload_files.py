@@ -8,7 +8,7 @@ from typing import Literal
 from tuner.errors import UserError
 from tuner.workloads.bins import sample
 from tuner.workloads.distributions import EXAMPLES, draw_trace, is_distribution
-from tuner.workloads.filling import Count, Fill, estimated_count
+from tuner.workloads.prompt_synthesis import Count, Fill, estimated_count
 from tuner.workloads.prompts import read_prompts
 from tuner.workloads.trace import Trace, poisson, read_trace
 from tuner.workloads.workload import Workload, filled

@@ -14,9 +14,9 @@ from tuner.search.replay import SHARES, Replay, median_measurements, quartiles
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from tuner.compare.outcome import ComparisonResult
     from tuner.search import Objective
     from tuner.space import Table
-    from tuner.study.compared import Compared
 
 COLOURS = ("#0072b2", "#999999", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, which colour-blind readers can tell apart."""
@@ -143,7 +143,7 @@ def summary(runs: Sequence[Replay]) -> dict[str, Any]:
     }
 
 
-def compared_view(compared: Compared) -> RenderableType:
+def compared_view(compared: ComparisonResult) -> RenderableType:
     """A comparison on an engine: the table, and what it rests on."""
     from rich.console import Group
     from rich.text import Text

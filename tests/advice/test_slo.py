@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import t
 from test_recommend import DEFAULT, OBJECTIVES, measured, named, record
 
-from tuner.advice.promises import check_levels, unmet
 from tuner.advice.recommend import recommend
+from tuner.advice.slo import check_levels, unmet
 from tuner.search import parse_levels
 from tuner.space import Arguments
 

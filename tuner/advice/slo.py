@@ -12,7 +12,7 @@ from tuner.space import Configuration
 
 
 @dataclass(frozen=True)
-class Check:
+class LevelCheck:
     """One service level against a measurement.
 
     Attributes:
@@ -40,7 +40,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Unmet:
+class InfeasibleSlo:
     """What to say where no configuration keeps all service levels.
 
     Attributes:
@@ -56,12 +56,12 @@ class Unmet:
     kept_by: int
     measured: int
     closest: Configuration
-    checks: tuple[Check, ...]
+    checks: tuple[LevelCheck, ...]
 
 
 def check_levels(
     levels: Sequence[ServiceLevel], measurement: Measurement, default: Measurement | None
-) -> tuple[Check, ...]:
+) -> tuple[LevelCheck, ...]:
     """Each level whose limit is known against a measurement that has all its metrics."""
     checks = []
     for level in levels:
@@ -75,7 +75,7 @@ def check_levels(
         chance = _chance(level, metric, limit, None if same else reference)
         beyond = metric.value - limit if level.direction == "min" else limit - metric.value
         checks.append(
-            Check(
+            LevelCheck(
                 level=level.text,
                 metric=level.metric,
                 unit=metric.unit,
@@ -89,7 +89,7 @@ def check_levels(
     return tuple(checks)
 
 
-def keeps(checks: Sequence[Check], metrics: Mapping[str, Metric] | None = None) -> bool:
+def satisfies(checks: Sequence[LevelCheck], metrics: Mapping[str, Metric] | None = None) -> bool:
     """Whether all levels hold; with metrics, also where one is missed by a standard error only."""
     return all(
         c.holds
@@ -101,9 +101,9 @@ def keeps(checks: Sequence[Check], metrics: Mapping[str, Metric] | None = None) 
     )
 
 
-def unmet(checked: Mapping[Configuration, Sequence[Check]]) -> Unmet | None:
+def unmet(checked: Mapping[Configuration, Sequence[LevelCheck]]) -> InfeasibleSlo | None:
     """What binds and what comes closest; None where a configuration keeps every level."""
-    if not checked or any(keeps(checks) for checks in checked.values()):
+    if not checked or any(satisfies(checks) for checks in checked.values()):
         return None
     counts: dict[str, int] = {}
     for checks in checked.values():
@@ -111,10 +111,10 @@ def unmet(checked: Mapping[Configuration, Sequence[Check]]) -> Unmet | None:
             counts[check.level] = counts.get(check.level, 0) + check.holds
     binding = min(counts, key=counts.__getitem__)
     nearest = closest(checked, 1)[0]
-    return Unmet(binding, counts[binding], len(checked), nearest, tuple(checked[nearest]))
+    return InfeasibleSlo(binding, counts[binding], len(checked), nearest, tuple(checked[nearest]))
 
 
-def closest(checked: Mapping[Configuration, Sequence[Check]], n: int) -> list[Configuration]:
+def closest(checked: Mapping[Configuration, Sequence[LevelCheck]], n: int) -> list[Configuration]:
     """The configurations whose worst excess is the smallest."""
     return sorted(checked, key=lambda c: max(check.excess for check in checked[c]))[:n]
 

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tuner.compare.entrant import Entrant
+from tuner.compare.outcome import comparison_result
+from tuner.compare.turns import SamplerComparison, TurnFinished
 from tuner.features import read_uvl
 from tuner.measure import Failure, Measurement, Metric
 from tuner.search.replay import SAMPLERS
 from tuner.space import Configuration, SearchSpace
-from tuner.study.compared import compared
-from tuner.study.comparison import Comparison, TurnTaken
-from tuner.study.contestant import Contestant
 from tuner.study.session import Ask, record_of
 from tuner.surrogates import Objective
 
@@ -69,13 +69,15 @@ class Machine:
 
 
 def contestants(space, names, budget, path=None, seeds=(0,)):
-    return [Contestant(n, s, space, OBJECTIVES, budget, path) for s in seeds for n in names]
+    return [Entrant(n, s, space, OBJECTIVES, budget, path) for s in seeds for n in names]
 
 
 def run(space, names, budget, machine=None, path=None, **more):
     machine, taken = machine or Machine(), []
-    comparison = Comparison(space, OBJECTIVES, contestants(space, names, budget, path, **more))
-    reason = comparison.run(machine, lambda e: taken.append(e) if type(e) is TurnTaken else None)
+    comparison = SamplerComparison(
+        space, OBJECTIVES, contestants(space, names, budget, path, **more)
+    )
+    reason = comparison.run(machine, lambda e: taken.append(e) if type(e) is TurnFinished else None)
     return comparison, taken, machine, reason
 
 
@@ -142,14 +144,14 @@ class Scripted:
 
 def test_who_asks_again_is_told_the_next_measurement_and_the_mean_counts(space):
     one, two = Scripted("one", 4, 4, 2, 4), Scripted("two", 2, 4, 4, 8)
-    comparison, machine = Comparison(space, OBJECTIVES, [one, two]), Machine()
+    comparison, machine = SamplerComparison(space, OBJECTIVES, [one, two]), Machine()
     comparison.run(machine, lambda event: None)
     batches = [c["batch"] for c, _ in machine.asked]
     assert sorted(batches) == [2, 4, 4, 4, 8]
     fours = [[r.values for r in c.records if r.configuration["batch"] == 4] for c in (one, two)]
     assert fours[0][:2] == fours[1]
     assert len(set(fours[0])) == 3
-    result = compared(comparison, "")
+    result = comparison_result(comparison, "")
     places = {record.configuration["batch"]: i for i, record in enumerate(result.records)}
     assert result.records[places[4]].values == pytest.approx(np.mean(fours[0], axis=0))
     assert [run.rows for run in result.runs] == [
@@ -188,7 +190,7 @@ def test_more_proposals_and_more_samplers_begin_with_what_is_there(space, tmp_pa
 def test_a_failure_is_shared_counted_and_adds_nothing(space):
     machine = Machine(fails=lambda c: c["batch"] == 32)
     comparison, _, _, _ = run(space, ["pareto", "random", "tpe"], 14, machine)
-    result = compared(comparison, "done")
+    result = comparison_result(comparison, "done")
     broken = [i for i, record in enumerate(result.records) if not record.values]
     assert broken
     assert {result.records[i].configuration["batch"] for i in broken} == {32}
@@ -203,23 +205,23 @@ def test_a_failure_is_shared_counted_and_adds_nothing(space):
     assert causes == {"out_of_memory"}
     assert all(entry["values"] for entry in told["front"])
     nothing, _, _, _ = run(space, ["random"], 3, Machine(fails=lambda c: True))
-    assert compared(nothing, "").runs[0].log == (0, 0, 0)
+    assert comparison_result(nothing, "").runs[0].log == (0, 0, 0)
 
 
 def test_shares_are_of_the_best_front_that_is_known(space):
     comparison, _, _, _ = run(space, ["random"], space.size)
-    result = compared(comparison, "done")
+    result = comparison_result(comparison, "done")
     assert result.taken == len(result.records) == space.size
     assert result.runs[0].log[-1] == pytest.approx(1.0)
     short, _, _, _ = run(space, ["random", "tpe"], 6)
-    some = compared(short, "done")
+    some = comparison_result(short, "done")
     assert max(run.log[-1] for run in some.runs) <= 1 + 1e-9
     together = {row for run in some.runs for row in run.rows}
     assert together == set(range(len(some.records)))
 
 
 def test_a_limit_of_time_ends_it_before_the_next_proposal(space):
-    comparison = Comparison(space, OBJECTIVES, contestants(space, ["random"], 5))
+    comparison = SamplerComparison(space, OBJECTIVES, contestants(space, ["random"], 5))
     assert (
         comparison.run(Machine(), lambda e: None, max_seconds=0.0) == "the time limit was reached"
     )

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tuner.compare.entrant import Entrant
+from tuner.compare.turns import SamplerComparison
 from tuner.search import Objective, hypervolume_share, non_dominated
 from tuner.search.replay import Replay
-from tuner.study.comparison import Comparison
-from tuner.study.contestant import Contestant
 from tuner.study.records import Record
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonResult:
     """Samplers compared on an engine.
 
     The best front that is known is that of everything measured, a configuration counting with the
@@ -96,7 +96,9 @@ class Compared:
         }
 
 
-def compared(comparison: Comparison, stopped_by: str, notes: Sequence[str] = ()) -> Compared:
+def comparison_result(
+    comparison: SamplerComparison, stopped_by: str, notes: Sequence[str] = ()
+) -> ComparisonResult:
     """Count what the samplers found."""
     configurations = list(dict.fromkeys(r.configuration for r in comparison.taken))
     records = tuple(_mean(comparison.measurements(c)) for c in configurations)
@@ -106,7 +108,7 @@ def compared(comparison: Comparison, stopped_by: str, notes: Sequence[str] = ())
     for contestant in filter(lambda one: one.records, comparison.contestants):
         rows = [place[record.configuration] for record in contestant.records]
         runs.append(_run(contestant, rows, values, comparison.objectives))
-    return Compared(
+    return ComparisonResult(
         runs=tuple(runs),
         records=records,
         objectives=comparison.objectives,
@@ -119,7 +121,7 @@ def compared(comparison: Comparison, stopped_by: str, notes: Sequence[str] = ())
 
 
 def _run(
-    contestant: Contestant, rows: list[int], values: Floats, objectives: Sequence[Objective]
+    contestant: Entrant, rows: list[int], values: Floats, objectives: Sequence[Objective]
 ) -> Replay:
     stopped_at, stop = contestant.stop or (None, None)
     return Replay(

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tuner.run.notes import estimated_energy, in_disguise
+from tuner.compare.entrant import Entrant
+from tuner.compare.outcome import ComparisonResult, comparison_result
+from tuner.compare.turns import SamplerComparison, SamplerTurn, TurnFinished
+from tuner.run.notes import estimated_energy, redundant_objectives
 from tuner.run.objectives import objectives_of
 from tuner.run.setup import set_up
-from tuner.study import Event, Noticed, Started, StudySpec
-from tuner.study.compared import Compared, compared
-from tuner.study.comparison import Comparison, Turn, TurnTaken
-from tuner.study.contestant import Contestant
+from tuner.study import Event, Notice, Started, StudySpec
 from tuner.study.storage import locked, open_folder
 
 INTERRUPTED = "it was interrupted"
@@ -25,11 +25,11 @@ def run_comparison(
     samplers: Sequence[str],
     seeds: int,
     out: Path | None,
-    observe: Callable[[Event | Turn | TurnTaken], None] = lambda event: None,
-) -> Compared:
+    observe: Callable[[Event | SamplerTurn | TurnFinished], None] = lambda event: None,
+) -> ComparisonResult:
     """Compare samplers on what a study would measure, by its protocol, or go on with that.
 
-    All take turns, measurements are shared (`tuner.study.comparison`), and every trial is in
+    All take turns, measurements are shared (`tuner.compare.turns`), and every trial is in
     `out/comparison.db`, one study of Optuna for each sampler and seed. An interruption ends it
     with what is there.
 
@@ -53,11 +53,11 @@ def run_comparison(
             stack.enter_context(locked(out))
         budget = min(spec.max_trials, setup.space.size)
         path = None if out is None else out / "comparison.db"
-        comparison = Comparison(
+        comparison = SamplerComparison(
             setup.space,
             objectives,
             [
-                Contestant(name, seed, setup.space, objectives, budget, path)
+                Entrant(name, seed, setup.space, objectives, budget, path)
                 for seed in range(seeds)
                 for name in samplers
             ],
@@ -65,19 +65,19 @@ def run_comparison(
         evaluator = setup.evaluator(comparison, (), observe)
         observe(Started(comparison.told, setup.space.size))
         for notice in setup.notices:
-            observe(Noticed(notice))
+            observe(Notice(notice))
         try:
             reason = comparison.run(evaluator.measure, observe, spec.max_seconds)
         except KeyboardInterrupt:
             if not comparison.taken:
                 raise
             reason = INTERRUPTED
-        return compared(comparison, reason, [*setup.notices, *_notes(comparison)])
+        return comparison_result(comparison, reason, [*setup.notices, *_notes(comparison)])
 
 
-def _notes(comparison: Comparison) -> list[str]:
+def _notes(comparison: SamplerComparison) -> list[str]:
     values = np.array([record.values for record in comparison.complete], dtype=float)
     first = next((r.measurement for r in comparison.complete if r.measurement), None)
     about_energy = any(o.kind == "energy" for o in comparison.objectives)
     notes = estimated_energy(first) if first and about_energy else []
-    return [*notes, *in_disguise(comparison.objectives, values)]
+    return [*notes, *redundant_objectives(comparison.objectives, values)]

@@ -1,0 +1,1 @@
+"""Samplers side by side on a live engine: they take turns, and share what was measured."""
