@@ -10,10 +10,10 @@ tune: $(READY)
 	$(BIN)/tune run $(if $(OUT),--out $(OUT)) --max-time 8m
 
 test: $(READY) lint types
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check tuner tests benchmarks tools

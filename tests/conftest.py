@@ -15,6 +15,25 @@ import pytest
 
 _MARK = "TUNER_TEST_SESSION"
 
+SLOWEST_FILES = (
+    "run/test_tuning_a_server.py",
+    "test_whole.py",
+    "engines/test_backend_contract.py",
+    "spaces/test_transformers_serve_runs.py",
+)
+"""They begin first: a file is run by one worker, and the last one to begin decides the end."""
+
+
+def pytest_collection_modifyitems(items):
+    """Put the slowest files first (with `--no-loadscope-reorder`, else xdist orders them)."""
+    root = Path(__file__).parent
+
+    def rank(item):
+        name = item.path.relative_to(root).as_posix()
+        return SLOWEST_FILES.index(name) if name in SLOWEST_FILES else len(SLOWEST_FILES)
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left_over():

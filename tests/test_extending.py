@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -62,3 +63,25 @@ def test_a_server_is_added_with_a_module_and_a_feature_model(tmp_path, monkeypat
     assert "acme-serve serve" in (folder / "serve.sh").read_text()
     assert "ExecStart=" in (folder / "tuned.service").read_text()
     assert json.loads((folder / "engine.json").read_text())["versions"] == {"acme": "0.0.stub"}
+
+
+@pytest.mark.slow
+def test_a_meter_and_an_acquisition_function_are_handed_in(tmp_path):
+    joules = itertools.count(step=0.5)
+    plug = run("wall_plug.py")["WallPlug"](lambda: float(next(joules)))
+    result = tune(
+        "builtin:small",
+        n_prompts=8,
+        pins={"threads": 1, "search": "OneByOne", "token_choice": "Greedy", "max_new_tokens": 16},
+        max_trials=14,
+        seconds_per_trial=0.2,
+        verify_rounds=2,
+        meters=[plug],
+        acquisition=run("weighted_sum.py")["weighted_sum"],
+    )
+    measured = [r.measurement for r in result.trials if r.state == "complete"]
+    assert measured
+    for measurement in measured:
+        assert measurement.energy.energy_source == "wall"
+        assert measurement.energy.energy_scope == "wall socket"
+        assert set(measurement.metrics["energy_j"].repeats) == {0.5}
