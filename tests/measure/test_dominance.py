@@ -17,7 +17,7 @@ from tuner.measure import (
     dominated_by,
     measure,
 )
-from tuner.measure.pooled_variance import Noise
+from tuner.measure.pooled_variance import PooledVariance
 
 QUICK = MeasurementProtocol(
     max_seconds=2.0, max_repeats=4, warmup_seconds=0.0, interval_rel=0.0, max_cv=1e9
@@ -81,25 +81,25 @@ def test_more_is_better_where_the_objective_says_so():
 
 def test_pooled_noise_is_that_of_the_repeats_of_all_configurations():
     rng = np.random.default_rng(0)
-    noise = Noise()
+    variance = PooledVariance()
     for scale in (1.0, 50.0, 1e4):
-        noise.learn({"t": timed(*(scale * np.exp(0.1 * rng.standard_normal(200))))})
-    once = noise.filled({"t": timed(8.0)})["t"]
+        variance.learn({"t": timed(*(scale * np.exp(0.1 * rng.standard_normal(200))))})
+    once = variance.filled({"t": timed(8.0)})["t"]
     assert once.sem / 8.0 == pytest.approx(0.1, rel=0.1)
     assert math.log(once.high / 8.0) == pytest.approx(1.96 * 0.1, rel=0.1)
     assert math.log(8.0 / once.low) == pytest.approx(1.96 * 0.1, rel=0.1)
-    twice = noise.filled({"t": timed(8.0, 8.0)})["t"]
+    twice = variance.filled({"t": timed(8.0, 8.0)})["t"]
     assert twice.sem == pytest.approx(once.sem / math.sqrt(2))
 
 
 def test_pooled_noise_leaves_alone_what_it_knows_nothing_of():
-    noise = Noise()
-    assert noise.filled({"t": timed(8.0)})["t"].sem is None
-    noise.learn({"t": timed(1.0, 1.1, 0.9, 1.0, 1.1, 0.9)})
+    variance = PooledVariance()
+    assert variance.filled({"t": timed(8.0)})["t"].sem is None
+    variance.learn({"t": timed(1.0, 1.1, 0.9, 1.0, 1.1, 0.9)})
     own = timed(1.0, 2.0, 3.0)
     graded = Metric(0.5, "1", 0.3, 0.7, 0.1, 9, "graded", (0.5,))
-    assert noise.filled({"t": own, "accuracy": graded}) == {"t": own, "accuracy": graded}
-    assert noise.filled({"other": timed(8.0)})["other"].sem is None
+    assert variance.filled({"t": own, "accuracy": graded}) == {"t": own, "accuracy": graded}
+    assert variance.filled({"other": timed(8.0)})["other"].sem is None
 
 
 def test_a_clear_loser_is_measured_once_and_the_others_as_often_as_before():
@@ -133,4 +133,4 @@ def test_noise_is_learned_again_from_what_was_kept():
     ]
     again = Memory(kept)
     once = {"mean_e2el_ms": timed(5.0), "joules_per_request": timed(1.0)}
-    assert again.noise.filled(once) == memory.noise.filled(once)
+    assert again.pooled_variance.filled(once) == memory.pooled_variance.filled(once)

@@ -246,6 +246,18 @@ def test_there_is_no_sum_where_one_meter_fails():
     assert [part.joules for part in reading.parts] == [1.0, None]
 
 
+@pytest.mark.parametrize("joules", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("others", [(), ("plug",)])
+def test_joules_that_cannot_be_are_no_energy_and_said(joules, others):
+    meters = [Fixed("fan", joules), *map(Fixed, others)]
+    measurement = measure(ScriptedEngine(), Metering(meters), arguments(), task(), QUICK)
+    assert measurement.failure is None
+    assert "energy_j" not in measurement.metrics
+    assert "mean_e2el_ms" in measurement.metrics
+    assert measurement.validity == "suspect"
+    assert f"fan (plug) read {joules:g} J, which is no energy" in measurement.reasons
+
+
 def test_the_window_of_a_meter_that_was_open_longer_counts_as_an_error():
     class Waits(Fixed):
         def start(self):

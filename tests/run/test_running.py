@@ -179,6 +179,11 @@ def test_a_command_of_ones_own_is_tuned_under_service_levels(toy, tmp_path):
     assert written["service_levels"] == ["p99_ttft_ms<=32", "accuracy>=default+0.05"]
 
 
+def test_meters_are_refused_where_a_command_measures(toy):
+    with pytest.raises(UserError, match="leave meters out"):
+        toy(meters=[object()], max_trials=1)
+
+
 @pytest.mark.slow
 def test_where_a_level_cannot_be_kept_the_result_says_which_and_how_close(toy):
     result = toy(levels=("p99_ttft_ms<5",))

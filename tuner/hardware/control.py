@@ -27,7 +27,7 @@ from tuner.hardware.journal import (
     write,
 )
 from tuner.hardware.recovery import PERMISSION, restore_locked
-from tuner.hardware.settings import Refused, change, found, set_back
+from tuner.hardware.settings import Refused, apply_setting, read_settings, restore_settings
 from tuner.measure import EngineFailure
 
 _PACKAGE_ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ class GpuControl:
                     self._say(words)
             self._start_watchdog()
             undo.callback(self._end_watchdog)
-            undo.callback(self._set_back)
+            undo.callback(self._restore)
             self._begin()
             undo.callback(self._listen())
             self._undo = undo.pop_all()
@@ -172,12 +172,12 @@ class GpuControl:
         """
         try:
             for uuid, handle in self._gpus.items():
-                self._before[uuid] = found(handle, uuid, self._settings)
+                self._before[uuid] = read_settings(handle, uuid, self._settings)
             for before in self._before.values():
                 write(self._folder, before)
             for name in self._settings:
                 for uuid, handle in self._gpus.items():
-                    change(handle, self._before[uuid], name, 0)
+                    apply_setting(handle, self._before[uuid], name, 0)
         except (Refused, UserError) as error:
             for name in self._gpus:  # nothing was changed, so nothing is to be restored
                 remove(self._folder, name)
@@ -193,16 +193,16 @@ class GpuControl:
         if self._in_force.pop(name, None) != number:
             for uuid, handle in self._gpus.items():
                 try:
-                    change(handle, self._before[uuid], name, number)
+                    apply_setting(handle, self._before[uuid], name, number)
                 except Refused as refusal:
                     raise HardwareRefused(f"{uuid}: {refusal}") from None
         self._in_force[name] = number
 
-    def _set_back(self) -> None:
+    def _restore(self) -> None:
         for uuid, before in self._before.items():
             if journal_path(self._folder, uuid).exists():
                 with contextlib.suppress(Refused, OSError):  # the watchdog tries again
-                    set_back(before)
+                    restore_settings(before)
                     remove(self._folder, uuid)
 
     def _start_watchdog(self) -> None:

@@ -15,7 +15,7 @@ from tuner.hardware.journal import (
     remove,
     state_folder,
 )
-from tuner.hardware.settings import WORDS, Refused, set_back
+from tuner.hardware.settings import WORDS, Refused, restore_settings
 
 PERMISSION = "Run it as root; in a container, with the capability SYS_ADMIN"
 
@@ -63,7 +63,7 @@ def restore_locked(folder: Path, uuid: str) -> str:
         )
     try:
         with nvml():
-            set_back(before)
+            restore_settings(before)
     except Refused as refusal:
         remedy = (
             f"{PERMISSION}."

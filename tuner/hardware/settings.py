@@ -30,7 +30,7 @@ class Refused(Exception):  # noqa: N818 (the driver's answer, which callers turn
         self.forbidden = forbidden
 
 
-def found(handle: Any, uuid: str, settings: Collection[str]) -> Journal:
+def read_settings(handle: Any, uuid: str, settings: Collection[str]) -> Journal:
     """What a GPU is set to now, as a journal of changes to `settings`. Raises `Refused`."""
     import pynvml
 
@@ -54,7 +54,7 @@ def found(handle: Any, uuid: str, settings: Collection[str]) -> Journal:
     )
 
 
-def change(handle: Any, before: Journal, name: str, value: float) -> None:
+def apply_setting(handle: Any, before: Journal, name: str, value: float) -> None:
     """Set one thing on one GPU; 0 is as it was. Raises `Refused` where the driver does not."""
     import pynvml
 
@@ -88,7 +88,7 @@ def _limit_power(handle: Any, milliwatts: int) -> None:
         )
 
 
-def set_back(before: Journal) -> None:
+def restore_settings(before: Journal) -> None:
     """Set a GPU as it was, as much of it as can be. Raises `Refused` with all that cannot."""
     import pynvml
 
@@ -99,7 +99,7 @@ def set_back(before: Journal) -> None:
     refusals = []
     for name in before.settings:
         try:
-            change(handle, before, name, 0)
+            apply_setting(handle, before, name, 0)
         except Refused as refusal:
             refusals.append(refusal)
     if refusals:

@@ -39,7 +39,7 @@ def main(parent: str, folder: str, *uuids: str) -> int:
         try:
             before = journal.read(journal.journal_path(Path(folder), uuid))
             if before is not None:
-                settings.set_back(before)
+                settings.restore_settings(before)
                 journal.remove(Path(folder), uuid)
         except Exception:
             failed = 1  # the others still have their turn; this journal stays for the next start

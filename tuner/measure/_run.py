@@ -72,7 +72,7 @@ class Run:
         self._in_force = InForce()
         self._details: dict[str, Any] = {}
         self._warm: Pass | None = None
-        self._doubts: list[str] = []
+        self._warnings: list[str] = []
         self._notes: list[str] = []
         self._next = 0
         self._part: Pass | None = None
@@ -110,7 +110,9 @@ class Run:
         protocol, size = self._protocol, len(self._work)
         if used_s > _TOO_SLOW * protocol.max_seconds and self._warm is not None:
             self.passes.append(self._warm)  # better than to overrun once more
-            self._doubts.append("one batch took so long that its warm-up had to be the measurement")
+            self._warnings.append(
+                "one batch took so long that its warm-up had to be the measurement"
+            )
             return
         least = 1 if self._open_loop else protocol.min_repeats
         limit_s: float | None = (protocol.max_seconds - used_s) / least
@@ -132,14 +134,14 @@ class Run:
     def _so_far(self) -> Measurement:
         """What is known between two passes."""
         metrics = metrics_of(self.passes, "", None, self._protocol.goodput)
-        metrics = self._memory.noise.filled(metrics)
+        metrics = self._memory.pooled_variance.filled(metrics)
         return Measurement(metrics, scores=prompt_scores(self.passes))
 
-    def rests(self, turn: int) -> bool:
+    def turn_is_empty(self, turn: int) -> bool:
         """Whether nothing is left for this turn: there are fewer batches than turns."""
         return self._parts is not None and not self._parts[turn]
 
-    def take_turn(self, turn: int, turns: int, seed: int) -> None:
+    def run_slice(self, turn: int, turns: int, seed: int) -> None:
         """Make one of the parts of a pass, of whole batches; all of an open loop in the first."""
         if self._parts is None:
             self._parts = self._first_turn(turns, seed)
@@ -204,12 +206,12 @@ class Run:
         if answers_key is not None:
             reuse = self._memory.answers.reuse(answers_key, self.passes)
             self._notes += [reuse.note] if reuse.note else []
-            self._doubts += [reuse.doubt] if reuse.doubt else []
+            self._warnings += [reuse.warning] if reuse.warning else []
         measured = metrics_of(
             self.passes, meter.source, self._idle_watts, self._protocol.goodput, reuse.scores
         )
-        metrics = self._memory.noise.filled(measured)
-        self._memory.noise.learn(measured)
+        metrics = self._memory.pooled_variance.filled(measured)
+        self._memory.pooled_variance.learn(measured)
         validity, reasons = check(
             self.passes,
             metrics,
@@ -218,7 +220,7 @@ class Run:
             requests=self._work.requests,
             arguments=self._arguments,
             in_force=self._in_force,
-            doubts=self._doubts,
+            warnings=self._warnings,
         )
         measurement = Measurement(
             metrics=metrics,

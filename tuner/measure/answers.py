@@ -30,13 +30,13 @@ class Reuse:
     Attributes:
         scores: of requests that it has not answered itself, by their index.
         note: why there are none although there were earlier answers, or what was taken.
-        doubt: what makes its times and energies incomparable.
+        warning: what makes its times and energies incomparable.
 
     """
 
     scores: Mapping[int, float] = field(default_factory=dict)
     note: str = ""
-    doubt: str = ""
+    warning: str = ""
 
 
 class Answers:
@@ -83,7 +83,7 @@ class Answers:
                 "space says answers alike, so none were reused"
             )
             return Reuse(
-                note=note, doubt=_lengths([mine[i] for i in both], [known[i] for i in both])
+                note=note, warning=_lengths([mine[i] for i in both], [known[i] for i in both])
             )
         missing = {i: answer.score for i, answer in known.items() if i not in mine}
         if not known or len(both) >= min(_SAMPLE, len(known)):

@@ -113,13 +113,13 @@ def measure_interleaved(
         in_force = None
         for turn in range(turns):
             for i in order if turn % 2 == 0 else reversed(order):
-                if i in failures or runs[i].rests(turn):
+                if i in failures or runs[i].turn_is_empty(turn):
                     continue
                 try:
                     if i != in_force:
                         runs[i].set_up(0.0 if number else protocol.warmup_seconds)
                     on_phase(InterleavedRound(number + 1, rounds, i + 1))
-                    runs[i].take_turn(turn, turns, seeds[turn])
+                    runs[i].run_slice(turn, turns, seeds[turn])
                     in_force = i
                 except EngineFailure as failure:
                     failures[i], in_force = failure, None

@@ -6,25 +6,25 @@ from collections.abc import Iterable
 
 from tuner.measure.answers import Answers
 from tuner.measure.measurement import Measurement
-from tuner.measure.pooled_variance import Noise
+from tuner.measure.pooled_variance import PooledVariance
 
 
 class Memory:
     """Kept through a study of one work under one protocol, and given to each `measure`.
 
     Attributes:
-        noise: of repeats. After a restart it is learned again from the measurements kept.
+        pooled_variance: of repeats. After a restart it is learned again from the measurements kept.
         answers: graded before; gone after a restart, and then simply graded again.
         energy_source: of the first measurement that has energy; None before there is one.
 
     """
 
     def __init__(self, measurements: Iterable[Measurement] = ()) -> None:
-        self.noise = Noise()
+        self.pooled_variance = PooledVariance()
         self.answers = Answers()
         self.energy_source: str | None = None
         for measurement in measurements:
-            self.noise.learn(measurement.metrics)
+            self.pooled_variance.learn(measurement.metrics)
             self.learn_energy(measurement)
 
     def learn_energy(self, measurement: Measurement) -> None:

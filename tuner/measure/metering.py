@@ -8,7 +8,7 @@ from typing import Self
 
 from tuner.measure.engine_protocol import Engine
 from tuner.measure.measurement_protocol import MeasurementProtocol
-from tuner.measure.meters import Meter, best_meter, together
+from tuner.measure.meters import Meter, best_meter, read_window, together
 from tuner.measure.phase import IdlePower, OnPhase
 
 _IDLE_HOLDS_S = 3600.0
@@ -65,7 +65,7 @@ class Metering:
             on_phase(IdlePower())
             meter.start()
             time.sleep(protocol.idle_seconds)
-            reading = meter.stop()
+            reading = read_window(meter)
             self._idle_watts = None if reading.joules is None else reading.joules / reading.seconds
             self._idle_of, self._idle_until = model, time.monotonic() + _IDLE_HOLDS_S
         return self._idle_watts

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tuner.measure.engine_protocol import Completion, Engine, EngineFailure
-from tuner.measure.meters import Meter, Reading, cpu_seconds
+from tuner.measure.meters import Meter, Reading, cpu_seconds, read_window
 from tuner.workloads import Work
 
 Grade = Callable[[Sequence[int], Sequence[str]], tuple[float, ...] | None]
@@ -85,7 +85,7 @@ def run_pass(
     try:
         answers = engine.run(chosen.requests, seed=seed, seconds=seconds)
     finally:
-        reading = meter.stop()
+        reading = read_window(meter)
     cpu_s = cpu_seconds(engine.pids) - cpu_before
     if not answers or (seconds is None and len(answers) != len(indices)):
         words = f"{len(answers)} of {len(indices)} requests came back"

@@ -16,7 +16,7 @@ _OWN_NOISE = 3
 _LEAST_DEGREES = 4
 
 
-class Noise:
+class PooledVariance:
     """The relative spread of repeats, pooled over all configurations measured so far.
 
     Kept for each metric as the variance of the logarithms of a configuration's repeats about their

@@ -29,14 +29,14 @@ def check(
     requests: Sequence[Request],
     arguments: Arguments,
     in_force: InForce,
-    doubts: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> tuple[Validity, tuple[str, ...]]:
     """Whether a measurement is `valid`, or `suspect` or `invalid` and why."""
     wrong = tuple(_contradictions(passes))
     if wrong:
         return "invalid", wrong
-    doubts = (
-        *doubts,
+    warnings = (
+        *warnings,
         *_failed(passes),
         *_coverage(passes, len(requests)),
         *_lengths(passes, requests),
@@ -44,7 +44,7 @@ def check(
         *_energy(passes, meter, protocol),
         *_not_in_force(arguments, in_force),
     )
-    return ("suspect", doubts) if doubts else ("valid", ())
+    return ("suspect", warnings) if warnings else ("valid", ())
 
 
 def _contradictions(passes: Sequence[Pass]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.engines.command import CommandEngine
+from tuner.errors import UserError
 from tuner.measure import Engine, Meter, Metering
 from tuner.run.command_evaluator import CommandEvaluator
 from tuner.run.engine_evaluator import EngineEvaluator
@@ -73,7 +74,10 @@ def set_up(spec: StudySpec, meters: Sequence[Meter] = ()) -> Iterator[StudySetup
             assert requests is not None
             return EngineEvaluator(driven, metering, requests, history, spec, levels, observe)
 
-        if not isinstance(engine, CommandEngine):
+        if isinstance(engine, CommandEngine):
+            if meters:
+                raise UserError("a command measures by itself: leave meters out.")
+        else:
             driven: Engine = engine
             if resolved.gpu_settings:
                 driven = stack.enter_context(_controlled(engine, resolved.gpu_settings))

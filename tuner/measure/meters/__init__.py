@@ -3,7 +3,7 @@
 from tuner.measure.meters.choose import best_meter, probe_meters
 from tuner.measure.meters.combined import CombinedMeter, together
 from tuner.measure.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter, cpu_seconds, process_tree
-from tuner.measure.meters.meter import Meter, MeterStatus, Reading
+from tuner.measure.meters.meter import Meter, MeterStatus, Reading, read_window
 from tuner.measure.meters.rapl import RaplMeter
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "cpu_seconds",
     "probe_meters",
     "process_tree",
+    "read_window",
     "together",
 ]

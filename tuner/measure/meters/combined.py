@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from tuner.errors import UserError
 from tuner.measure.measurement import EnergyPart
-from tuner.measure.meters.meter import Meter, Reading
+from tuner.measure.meters.meter import Meter, Reading, read_window
 
 
 class CombinedMeter:
@@ -50,7 +50,7 @@ class CombinedMeter:
     def stop(self) -> Reading:
         """Stop all meters and add what they read; the common window ends with the first stop."""
         seconds = time.perf_counter() - self._began
-        readings = [meter.stop() for meter in reversed(self._meters)][::-1]
+        readings = [read_window(meter) for meter in reversed(self._meters)][::-1]
         parts = tuple(
             EnergyPart(meter.scope, meter.source, reading.joules)
             for meter, reading in zip(self._meters, readings, strict=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tuner.measure.measurement import EnergyPart
@@ -63,6 +64,18 @@ class Meter(Protocol):
 
     def close(self) -> None:
         """Release what the meter holds; it is not used afterwards."""
+
+
+def read_window(meter: Meter) -> Reading:
+    """Stop a meter; joules that no window can have used are left out, and the reason is added.
+
+    A counter that did not move is one: its tick is longer than the window.
+    """
+    reading = meter.stop()
+    if reading.joules is None or (math.isfinite(reading.joules) and reading.joules > 0):
+        return reading
+    problem = f"{meter.scope} ({meter.source}) read {reading.joules:g} J, which is no energy"
+    return replace(reading, joules=None, problems=(*reading.problems, problem))
 
 
 @dataclass(frozen=True)
