@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
+import subprocess
+import sys
 import time
+from dataclasses import replace
 
 import pytest
 from meter_contract import MeterContract
@@ -37,16 +39,32 @@ def advance(powercap, package, microjoules):
     counter.write_text(f"{int(counter.read_text()) + microjoules}\n")
 
 
+BURN = """
+import sys, time
+
+for _ in sys.stdin:
+    end = time.process_time() + 0.002
+    while time.process_time() < end:
+        pass
+    print(flush=True)
+"""
+
+
 class TestCpuTime(MeterContract):
+    """Of another process: this one also spends CPU time on reading the meter."""
+
     @pytest.fixture
     def meter(self):
-        self.pids = (os.getpid(),)
-        return CpuTimeMeter(lambda: self.pids)
+        command = [sys.executable, "-c", BURN]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
+        with subprocess.Popen(command, **pipes) as self.process:
+            self.pids = (self.process.pid,)
+            self.spend()  # it has started
+            yield CpuTimeMeter(lambda: self.pids)
 
     def spend(self):
-        end = time.process_time() + 0.002
-        while time.process_time() < end:
-            pass
+        self.process.stdin.write("\n")
+        self.process.stdout.readline()
 
     def lose(self):
         self.pids = ()
@@ -154,7 +172,7 @@ def test_gpu_boards_and_cpu_packages_are_metered_together_and_added(gpu_and_pack
         return run(requests, **how)
 
     engine.run = run_and_use_packages
-    protocol = MeasurementProtocol(idle_seconds=0.0, max_repeats=3, max_quantisation_rel=1.0)
+    protocol = replace(QUICK, idle_seconds=0.0, max_cv=100.0)  # whatever else runs here
     with Metering() as metering:
         measurement = measure(engine, metering, arguments(), task(), protocol)
     energy = measurement.energy
