@@ -101,7 +101,7 @@ def _plot(runs: dict[tuple[str, str], list[Run]], target: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from tuner.compare.view import COLOURS
+    from tuner.compare.comparison_view import COLOURS
 
     figure, panels = plt.subplots(1, len(PROBLEMS), figsize=(14, 3.2), layout="constrained")
     at = np.arange(1, AFTER[-1] + 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tuner.compare.view import COLOURS
+from tuner.compare.comparison_view import COLOURS
 
 ORDER = ("pareto", "random", "plain botorch", "gp", "tpe", "smac", "ax", "hebo")
 MARKERS = "oXsD^vP*"
