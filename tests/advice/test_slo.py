@@ -7,7 +7,7 @@ from scipy.stats import t
 from test_recommend import DEFAULT, OBJECTIVES, measured, named, record
 
 from tuner.advice.recommend import recommend
-from tuner.advice.slo import check_levels, unmet
+from tuner.advice.slo import LevelCheck, check_levels, unmet
 from tuner.search import parse_levels
 from tuner.space import Arguments
 
@@ -43,7 +43,7 @@ def test_what_breaks_a_level_is_never_recommended_however_cheap():
         (check,) = recommendation.levels
         assert check.holds
         assert check.limit == 200
-        assert check.chance > 0.99
+        assert check.probability > 0.99
 
 
 def test_the_verification_decides_not_the_trial():
@@ -57,7 +57,7 @@ def test_a_level_relative_to_the_default_uses_the_default_of_the_same_rounds():
     assert names(advice) == {"default"}
     (check,) = advice.recommended[0].levels
     assert check.limit == pytest.approx(75)
-    assert check.chance == 1.0
+    assert check.probability == 1.0
 
 
 def test_where_nothing_keeps_them_all_it_says_which_binds_and_what_is_closest():
@@ -82,7 +82,7 @@ def test_the_chance_is_students_by_the_scatter_of_the_repeats():
     measurement = measured(10, 100, 9, noise=(0.9, 1.0, 1.1))
     (check,) = check_levels(parse_levels(["mean_e2el_ms<101"]), measurement, None)
     sem = measurement.metrics["mean_e2el_ms"].sem
-    assert check.chance == pytest.approx(t.cdf(1 / sem, 2))
+    assert check.probability == pytest.approx(t.cdf(1 / sem, 2))
     assert check.excess == pytest.approx(-1 / 101)
 
 
@@ -92,3 +92,13 @@ def test_levels_kept_one_by_one_but_not_together_are_unmet():
     assert found.kept_by == 1
     assert found.binding == "joules_per_request<3"
     assert found.closest == named("quick")
+
+
+def test_a_check_is_written_under_the_key_that_readers_of_earlier_results_know():
+    for check in (
+        c for r in advise(TRIALS, TRIALS, "mean_e2el_ms<200").recommended for c in r.levels
+    ):
+        written = check.to_dict()
+        assert written["chance"] == check.probability
+        assert "probability" not in written
+        assert LevelCheck.from_dict(written) == check

@@ -68,15 +68,13 @@ class Machine:
         return Measurement(metrics, seconds=1.0)
 
 
-def contestants(space, names, budget, path=None, seeds=(0,)):
+def entrants(space, names, budget, path=None, seeds=(0,)):
     return [Entrant(n, s, space, OBJECTIVES, budget, path) for s in seeds for n in names]
 
 
 def run(space, names, budget, machine=None, path=None, **more):
     machine, taken = machine or Machine(), []
-    comparison = SamplerComparison(
-        space, OBJECTIVES, contestants(space, names, budget, path, **more)
-    )
+    comparison = SamplerComparison(space, OBJECTIVES, entrants(space, names, budget, path, **more))
     reason = comparison.run(machine, lambda e: taken.append(e) if type(e) is TurnFinished else None)
     return comparison, taken, machine, reason
 
@@ -86,8 +84,8 @@ def run(space, names, budget, machine=None, path=None, **more):
 def test_every_sampler_proposes_valid_configurations_and_as_many_as_planned(space, name):
     n = 11 if name == "gp" else 14
     comparison, _, machine, _ = run(space, [name], n)
-    (contestant,) = comparison.contestants
-    asked = [record.configuration for record in contestant.records]
+    (entrant,) = comparison.entrants
+    asked = [record.configuration for record in entrant.records]
     assert len(asked) == n
     assert space.is_valid(space.encode(asked)).all()
     if name != "pareto":  # which may want to know one better
@@ -103,22 +101,22 @@ def test_all_take_turns_and_nothing_is_measured_for_two_of_them(space):
     assert reason == "every sampler made all its proposals"
     expected = [(name, seed) for _ in range(12) for seed in (0, 1) for name in names]
     assert [(t.turn.sampler, t.turn.seed) for t in taken] == expected
-    assert [t.told for t in taken] == list(range(1, 73))
+    assert [t.finished for t in taken] == list(range(1, 73))
     assert {t.total for t in taken} == {72}
     assert sum(not t.shared for t in taken) == len(machine.asked) == len(comparison.taken)
     assert [n for _, n in machine.asked] == list(range(len(machine.asked)))
     assert len(machine.asked) < 72
     told = {}
-    for contestant in comparison.contestants:
+    for entrant in comparison.entrants:
         seen = {}
-        for record in contestant.records:
+        for record in entrant.records:
             times = seen[record.configuration] = seen.get(record.configuration, 0) + 1
             first = told.setdefault((record.configuration, times), record.values)
             assert record.values == first
 
 
 class Scripted:
-    """A contestant that asks for what is written down."""
+    """An entrant that asks for what is written down."""
 
     seed, stop = 0, None
 
@@ -171,10 +169,10 @@ def test_an_interrupted_comparison_goes_on_where_it_was(space, tmp_path):
     assert [n for _, n in second.asked][:1] == [5]
     assert len(first.asked) + len(second.asked) == len(again.taken)
     assert len(set(first.asked + second.asked)) == len(again.taken)
-    assert sum(len(c.records) for c in again.contestants) == 12
+    assert sum(len(c.records) for c in again.entrants) == 12
     assert len(taken) < 12
     assert again.elapsed >= 5.0  # what the measurements before say that they took
-    for before, after in list(zip(whole.contestants, again.contestants, strict=True))[:2]:
+    for before, after in list(zip(whole.entrants, again.entrants, strict=True))[:2]:
         assert [r.configuration for r in after.records] == [r.configuration for r in before.records]
 
 
@@ -184,7 +182,7 @@ def test_more_proposals_and_more_samplers_begin_with_what_is_there(space, tmp_pa
     comparison, taken, more, _ = run(space, ["random", "tpe"], 4, path=path)
     assert [t.turn.sampler for t in taken[:3]] == ["tpe"] * 3  # it has some to catch up with
     assert not {c for c, _ in machine.asked} & {c for c, _ in more.asked}
-    assert [len(c.records) for c in comparison.contestants] == [4, 4]
+    assert [len(c.records) for c in comparison.entrants] == [4, 4]
 
 
 def test_a_failure_is_shared_counted_and_adds_nothing(space):
@@ -221,7 +219,7 @@ def test_shares_are_of_the_best_front_that_is_known(space):
 
 
 def test_a_limit_of_time_ends_it_before_the_next_proposal(space):
-    comparison = SamplerComparison(space, OBJECTIVES, contestants(space, ["random"], 5))
+    comparison = SamplerComparison(space, OBJECTIVES, entrants(space, ["random"], 5))
     assert (
         comparison.run(Machine(), lambda e: None, max_seconds=0.0) == "the time limit was reached"
     )

@@ -72,6 +72,16 @@ def test_a_study_opened_again_proposes_what_it_would_have_proposed(space, tmp_pa
     ]
 
 
+def test_a_trial_that_was_in_flight_when_the_process_died_is_interrupted(space, tmp_path):
+    first = Session(space, OBJECTIVES, path=tmp_path / "study.db")
+    finish(first, 2)
+    first.ask()  # never told
+    again = Session(space, OBJECTIVES, path=tmp_path / "study.db")
+    assert [record.state for record in again.records] == ["complete", "complete", "interrupted"]
+    assert again.records[-1].measurement is None
+    assert again.finished == first.finished
+
+
 def test_a_failure_is_kept_with_its_cause_and_has_no_value(space, tmp_path):
     session = Session(space, OBJECTIVES, path=tmp_path / "study.db")
     ask = session.ask()

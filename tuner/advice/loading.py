@@ -109,7 +109,7 @@ def _recommendation(entry: Mapping[str, Any]) -> Recommendation:
         measurement=_measurement(entry),
         comparisons=tuple(_comparison(*pair) for pair in entry["versus_default"].items()),
         verified=entry["verified"],
-        levels=tuple(LevelCheck(**check) for check in entry["service_levels"]),
+        levels=tuple(LevelCheck.from_dict(check) for check in entry["service_levels"]),
     )
 
 
@@ -125,7 +125,7 @@ def _unmet(entry: Mapping[str, Any] | None) -> InfeasibleSlo | None:
     if entry is None:
         return None
     closest = Configuration.of(entry["closest"])
-    checks = tuple(LevelCheck(**check) for check in entry["checks"])
+    checks = tuple(LevelCheck.from_dict(check) for check in entry["checks"])
     return InfeasibleSlo(**{**entry, "closest": closest, "checks": checks})
 
 

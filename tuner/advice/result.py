@@ -170,7 +170,7 @@ def _recommendation_dict(recommendation: Recommendation) -> dict[str, Any]:
         "validity": measurement.validity,
         "reasons": list(measurement.reasons),
         "verified": recommendation.verified,
-        "service_levels": [dict(vars(check)) for check in recommendation.levels],
+        "service_levels": [check.to_dict() for check in recommendation.levels],
         "versus_default": {c.metric: _comparison_dict(c) for c in recommendation.comparisons},
         "in_force": measurement.in_force.to_dict(),
     }
@@ -184,7 +184,7 @@ def _unmet_dict(unmet: InfeasibleSlo | None) -> dict[str, Any] | None:
         "kept_by": unmet.kept_by,
         "measured": unmet.measured,
         "closest": dict(unmet.closest),
-        "checks": [dict(vars(check)) for check in unmet.checks],
+        "checks": [check.to_dict() for check in unmet.checks],
     }
 
 

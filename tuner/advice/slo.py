@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tuner.measure import Measurement, Metric
 from tuner.search import ServiceLevel
@@ -22,7 +23,7 @@ class LevelCheck:
         limit: the bound as a number.
         value: what was measured.
         holds: whether the value keeps the limit.
-        chance: probability that the true value does, by the scatter of the repeats (Student's
+        probability: that the true value does, by the scatter of the repeats (Student's
             distribution; the default's own scatter counts where the limit is relative to it);
             None where one repeat shows no scatter.
         excess: how far the value is beyond the limit, as a share of it; negative where it holds.
@@ -35,8 +36,20 @@ class LevelCheck:
     limit: float
     value: float
     holds: bool
-    chance: float | None
+    probability: float | None
     excess: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; `probability` is called `chance` there, as it has always been."""
+        entry = dict(vars(self))
+        entry["chance"] = entry.pop("probability")
+        return entry
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> LevelCheck:
+        """The inverse of `to_dict`."""
+        rest = {key: value for key, value in entry.items() if key != "chance"}
+        return cls(**rest, probability=entry["chance"])
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,7 @@ def check_levels(
             continue
         holds = level.holds(metric.value, limit)
         same = measurement is default
-        chance = _chance(level, metric, limit, None if same else reference)
+        probability = _probability(level, metric, limit, None if same else reference)
         beyond = metric.value - limit if level.direction == "min" else limit - metric.value
         checks.append(
             LevelCheck(
@@ -82,7 +95,7 @@ def check_levels(
                 limit=limit,
                 value=metric.value,
                 holds=holds,
-                chance=float(holds) if same and level.how else chance,
+                probability=float(holds) if same and level.how else probability,
                 excess=beyond / max(abs(limit), 1e-12),
             )
         )
@@ -119,7 +132,7 @@ def closest(checked: Mapping[Configuration, Sequence[LevelCheck]], n: int) -> li
     return sorted(checked, key=lambda c: max(check.excess for check in checked[c]))[:n]
 
 
-def _chance(
+def _probability(
     level: ServiceLevel, metric: Metric, limit: float, reference: Metric | None
 ) -> float | None:
     from scipy.stats import norm, t

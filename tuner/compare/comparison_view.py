@@ -152,7 +152,7 @@ def compared_view(compared: ComparisonResult) -> RenderableType:
 
     failed = ", ".join(f"{name} {count}" for name, count in compared.failed.items())
     lines = [
-        f"{compared.told} proposals took {compared.taken} measurements in "
+        f"{compared.finished} proposals took {compared.taken} measurements in "
         f"{duration(compared.seconds)}: what one sampler had measured is told to all that ask for "
         f"it. Failed: {failed or 'none'}.",
         "Shares are of the best front that is known from all of them together. It ended because "

@@ -48,8 +48,8 @@ class ComparisonResult:
     notes: tuple[str, ...]
 
     @property
-    def told(self) -> int:
-        """Proposals that were told, of all samplers."""
+    def finished(self) -> int:
+        """Proposals with an outcome, of all samplers."""
         return sum(len(run.rows) for run in self.runs)
 
     @property
@@ -71,7 +71,7 @@ class ComparisonResult:
                 for entry, on in zip(entries, non_dominated(values, self.objectives), strict=True)
                 if on
             ],
-            "proposals": self.told,
+            "proposals": self.finished,
             "measurements": self.taken,
             "seconds": self.seconds,
             "stopped_by": self.stopped_by,
@@ -105,9 +105,9 @@ def comparison_result(
     values = _values(records, len(comparison.objectives))
     place = {configuration: i for i, configuration in enumerate(configurations)}
     runs = []
-    for contestant in filter(lambda one: one.records, comparison.contestants):
-        rows = [place[record.configuration] for record in contestant.records]
-        runs.append(_run(contestant, rows, values, comparison.objectives))
+    for entrant in filter(lambda one: one.records, comparison.entrants):
+        rows = [place[record.configuration] for record in entrant.records]
+        runs.append(_run(entrant, rows, values, comparison.objectives))
     return ComparisonResult(
         runs=tuple(runs),
         records=records,
@@ -121,16 +121,16 @@ def comparison_result(
 
 
 def _run(
-    contestant: Entrant, rows: list[int], values: Floats, objectives: Sequence[Objective]
+    entrant: Entrant, rows: list[int], values: Floats, objectives: Sequence[Objective]
 ) -> Replay:
-    stopped_at, stop = contestant.stop or (None, None)
+    stopped_at, stop = entrant.stop or (None, None)
     return Replay(
-        sampler=contestant.name,
-        seed=contestant.seed,
+        sampler=entrant.name,
+        seed=entrant.seed,
         rows=tuple(rows),
         log=_curve(values, rows, objectives),
         linear=_curve(values, rows, [replace(o, scale="linear") for o in objectives]),
-        seconds=tuple(record.ask_seconds for record in contestant.records),
+        seconds=tuple(record.ask_seconds for record in entrant.records),
         stop=stop,
         stopped_at=stopped_at,
     )

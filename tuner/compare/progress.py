@@ -72,9 +72,9 @@ class Bar:
             case PhaseStarted(phase=phase):
                 text = f"{self._who}: {phase_text(phase)}"
                 self._progress.update(self._task, description=text)
-            case TurnFinished(told=told, total=total, elapsed=elapsed):
+            case TurnFinished(finished=finished, total=total, elapsed=elapsed):
                 self._progress.update(
-                    self._task, completed=told, total=total, clock=duration(elapsed)
+                    self._task, completed=finished, total=total, clock=duration(elapsed)
                 )
 
 
@@ -89,6 +89,6 @@ def _line(event: TurnFinished, metrics: list[str]) -> str:
     )
     how = "shared" if event.shared else "measured"
     return (
-        f"{event.told} of {event.total}, {duration(event.elapsed)} | {event.turn.sampler}, seed "
-        f"{event.turn.seed} | {how}: {words}"
+        f"{event.finished} of {event.total}, {duration(event.elapsed)} | {event.turn.sampler}, "
+        f"seed {event.turn.seed} | {how}: {words}"
     )

@@ -63,7 +63,7 @@ def run_comparison(
             ],
         )
         evaluator = setup.evaluator(comparison, (), observe)
-        observe(Started(comparison.told, setup.space.size))
+        observe(Started(comparison.finished, setup.space.size))
         for notice in setup.notices:
             observe(Notice(notice))
         try:

@@ -32,7 +32,7 @@ class TurnFinished:
         turn: whose turn it was.
         record: what it was told, numbered as the measurement that it comes from.
         shared: whether that had been taken before, for another one.
-        told: proposals told so far, of all samplers.
+        finished: proposals with an outcome so far, of all samplers.
         total: proposals planned.
         elapsed: seconds spent, those before a resumption included.
 
@@ -41,7 +41,7 @@ class TurnFinished:
     turn: SamplerTurn
     record: Record
     shared: bool
-    told: int
+    finished: int
     total: int
     elapsed: float
 
@@ -55,21 +55,21 @@ class SamplerComparison:
     Args:
         space: what is searched.
         objectives: what is improved.
-        contestants: the samplers; what they were told before is shared from the start.
+        entrants: the samplers; what they were told before is shared from the start.
 
     """
 
     def __init__(
-        self, space: Space, objectives: Sequence[Objective], contestants: Sequence[Entrant]
+        self, space: Space, objectives: Sequence[Objective], entrants: Sequence[Entrant]
     ) -> None:
         self.space, self.objectives = space, tuple(objectives)
-        self.contestants = tuple(contestants)
+        self.entrants = tuple(entrants)
         self.taken: list[Record] = []
         """Every measurement that was taken; their numbers are their places."""
         self._by_configuration: dict[Configuration, list[Record]] = defaultdict(list)
-        for contestant in self.contestants:
-            for place, record in enumerate(contestant.records):
-                earlier = contestant.records[:place]
+        for entrant in self.entrants:
+            for place, record in enumerate(entrant.records):
+                earlier = entrant.records[:place]
                 times = sum(r.configuration == record.configuration for r in earlier)
                 if times == len(self._by_configuration[record.configuration]):
                     self._add(record)
@@ -92,9 +92,9 @@ class SamplerComparison:
         return self._spent_before + time.monotonic() - self._opened
 
     @property
-    def told(self) -> int:
-        """Proposals told so far, of all samplers."""
-        return sum(len(contestant.records) for contestant in self.contestants)
+    def finished(self) -> int:
+        """Proposals with an outcome so far, of all samplers."""
+        return sum(len(entrant.records) for entrant in self.entrants)
 
     def measurements(self, configuration: Configuration) -> Sequence[Record]:
         """Every measurement of a configuration."""
@@ -110,7 +110,7 @@ class SamplerComparison:
 
         The one with the fewest proposals is next, so that a drift of the machine meets all alike.
         """
-        while waiting := [c for c in self.contestants if not c.done]:
+        while waiting := [c for c in self.entrants if not c.done]:
             if max_seconds is not None and self.elapsed >= max_seconds:
                 return "the time limit was reached"
             observe(self._take_turn(min(waiting, key=lambda c: len(c.records)), measure, observe))
@@ -118,24 +118,24 @@ class SamplerComparison:
 
     def _take_turn(
         self,
-        contestant: Entrant,
+        entrant: Entrant,
         measure: Measure,
         observe: Callable[[Event | SamplerTurn | TurnFinished], None],
     ) -> TurnFinished:
-        turn = SamplerTurn(contestant.name, contestant.seed)
+        turn = SamplerTurn(entrant.name, entrant.seed)
         observe(turn)
-        ask = contestant.ask()
-        times = contestant.times(ask.configuration)
+        ask = entrant.ask()
+        times = entrant.times(ask.configuration)
         known = self._by_configuration[ask.configuration][times:]
         if known and known[0].measurement is not None:
             record = known[0]
-            contestant.tell(ask, known[0].measurement)
+            entrant.tell(ask, known[0].measurement)
         else:
             measurement = measure(ask.configuration, len(self.taken))
             measurement = with_outputs(measurement, self.objectives)
-            record = self._add(contestant.tell(ask, measurement))
-        total = sum(c.budget for c in self.contestants)
-        return TurnFinished(turn, record, bool(known), self.told, total, self.elapsed)
+            record = self._add(entrant.tell(ask, measurement))
+        total = sum(c.budget for c in self.entrants)
+        return TurnFinished(turn, record, bool(known), self.finished, total, self.elapsed)
 
     def _add(self, record: Record) -> Record:
         record = replace(record, number=len(self.taken))

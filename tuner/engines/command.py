@@ -184,7 +184,7 @@ def _split(template: str) -> list[str]:
 
 
 def _check_names(words: Sequence[str], space: Space) -> None:
-    """LevelCheck that the template can tell all that the space decides, and nothing else."""
+    """Check that the template can tell all that the space decides, and nothing else."""
     used = {name for word in words for name in _PLACEHOLDER.findall(word)}
     decided = {p.argument for p in space.parameters if p.argument}
     known = decided | set(_values(space.arguments(space.default))) | {_ALL}

@@ -43,7 +43,7 @@ def resolve_models(names: Sequence[str], trust_remote_code: bool) -> tuple[str, 
 
 
 def check_model(name: str) -> None:
-    """LevelCheck that a model's name is that of a built-in one, a folder of weights, or a hub id.
+    """Check that a model's name is that of a built-in one, a folder of weights, or a hub id.
 
     Raises:
         UserError: it is none of them.

@@ -83,7 +83,7 @@ def _levels(checks: Sequence[LevelCheck]) -> Table:
     table = _grid()
     for check in checks:
         held = "kept" if check.holds else f"missed by {100 * check.excess:.3g} %"
-        sure = "" if check.chance is None else f"holds with {_percent(check.chance)}"
+        sure = "" if check.probability is None else f"holds with {_percent(check.probability)}"
         limit = quantity(check.limit, check.unit)
         value = quantity(check.value, check.unit)
         table.add_row(f"  {check.level}", f"{value} of {limit}, {held}", sure)
@@ -103,11 +103,11 @@ def _effects(shown: Sequence[Effect]) -> Table:
     return table
 
 
-def _percent(chance: float) -> str:
+def _percent(probability: float) -> str:
     """A probability that is never shown as certain because of rounding."""
-    if chance > 0.99:
-        return "over 99 %" if chance < 1 else "100 %"
-    return "under 1 %" if 0 < chance < 0.01 else f"{100 * chance:.0f} %"
+    if probability > 0.99:
+        return "over 99 %" if probability < 1 else "100 %"
+    return "under 1 %" if 0 < probability < 0.01 else f"{100 * probability:.0f} %"
 
 
 def _unmet(unmet: InfeasibleSlo, result: Result) -> list[RenderableType]:

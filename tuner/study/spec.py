@@ -144,7 +144,7 @@ class StudySpec(BaseModel):
             ) from error
 
     def require_same(self, earlier: StudySpec, folder: Path) -> None:
-        """LevelCheck that going on with an earlier study is meant: only limits may have changed."""
+        """Check that going on with an earlier study is meant: only limits may have changed."""
         mine, theirs = self.model_dump(), earlier.model_dump()
         changed = sorted(k for k in mine if k not in _MAY_CHANGE and mine[k] != theirs[k])
         if changed:

@@ -56,7 +56,7 @@ class RunningServer:
         self._models()
 
     def bring_up(self, arguments: Arguments) -> InForce:
-        """LevelCheck that the server is there and as it is wanted; tell what is in force.
+        """Check that the server is there and as it is wanted; tell what is in force.
 
         Raises:
             EngineFailure: it was started with other arguments.
