@@ -17,6 +17,7 @@ _MARK = "TUNER_TEST_SESSION"
 
 SLOWEST_FILES = (
     "run/test_tuning_a_server.py",
+    "hardware/test_gpu_kill.py",
     "test_whole.py",
     "engines/test_backend_contract.py",
     "spaces/test_transformers_serve_runs.py",
@@ -29,7 +30,7 @@ def pytest_collection_modifyitems(items):
     root = Path(__file__).parent
 
     def rank(item):
-        name = item.path.relative_to(root).as_posix()
+        name = item.path.as_posix().removeprefix(f"{root.as_posix()}/")
         return SLOWEST_FILES.index(name) if name in SLOWEST_FILES else len(SLOWEST_FILES)
 
     items.sort(key=rank)

@@ -174,6 +174,13 @@ def test_the_command_line_starts_without_the_heavy_libraries():
     assert found.stdout.strip() == "[]"
 
 
+def test_the_watchdog_of_the_gpus_starts_without_numpy():
+    """It has to be there soon, and one thread can be waited for."""
+    code = "import sys; from tuner.hardware import journal, settings; print('numpy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "False"
+
+
 def test_a_name_means_one_thing():
     """No public class and no module is called like another one; commands may be like modules."""
     modules: dict[str, list[str]] = {}

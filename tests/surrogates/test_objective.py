@@ -33,6 +33,11 @@ def test_what_is_no_objective_is_refused_with_the_form_that_is(text):
         Objective.parse(text)
 
 
+def test_a_known_metric_is_suggested_with_its_direction():
+    with pytest.raises(UserError, match="Did you mean output_throughput:max"):
+        Objective.parse("output_throughput")
+
+
 def test_a_name_says_nothing_of_a_metric_of_ones_own():
     assert Objective.parse("latency_of_mine:min").kind == "other"
     assert Objective.parse("energy_of_mine:min").depends_on is None

@@ -12,8 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from tuner.measure.engine_protocol import Completion
 from tuner.measure.measurement import Metric
 from tuner.measure.passes import Pass
@@ -97,6 +95,12 @@ def _accuracy(passes: Sequence[Pass], scores: Sequence[float]) -> Metric:
         source="graded",
         repeats=tuple(math.fsum(p.scores) / len(p.scores) for p in passes if p.scores),
     )
+
+
+def _percentile(values: Sequence[float], q: float) -> float:
+    import numpy as np  # here, so that the watchdog of the GPUs starts without it
+
+    return float(np.percentile(values, q))
 
 
 _Value = Callable[[Pass], float | None]
@@ -188,9 +192,9 @@ def _times(kind: str, times_of: Callable[[Pass], list[float]]) -> dict[str, _Val
     """The mean and percentiles of one kind of time."""
     statistics: dict[str, Callable[[Sequence[float]], float]] = {
         "mean": _mean,
-        "median": lambda values: float(np.percentile(values, 50)),
-        "p90": lambda values: float(np.percentile(values, 90)),
-        "p99": lambda values: float(np.percentile(values, 99)),
+        "median": lambda values: _percentile(values, 50),
+        "p90": lambda values: _percentile(values, 90),
+        "p99": lambda values: _percentile(values, 99),
     }
 
     def value_of(statistic: Callable[[Sequence[float]], float]) -> _Value:

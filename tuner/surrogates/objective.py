@@ -56,11 +56,12 @@ class Objective:
         direction, scale, kind = (_only(words, choices) for choices in (Direction, Scale, Kind))
         understood = [word for word in (direction, scale, kind) if word is not None]
         if not metric or direction is None or len(understood) != len(words):
+            meant = f" Did you mean {metric}:{known.direction}?" if known else ""
             raise UserError(
                 f"'{text}' is no objective; write METRIC:min or METRIC:max, and optionally a "
                 "scale (log, logit or linear) and, for a metric of your own, a kind (energy, "
                 "latency, throughput, accuracy or memory) behind it, as in energy_j:min:log or "
-                "my_score:max:accuracy."
+                f"my_score:max:accuracy.{meant}"
             )
         return cls(metric, direction, scale, kind or (known.kind if known else "other"))
 
