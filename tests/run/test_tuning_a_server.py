@@ -37,26 +37,31 @@ pytestmark = [
 ]
 
 
-def servers():
-    """Servers that are running, by process id."""
-    found = {}
-    for process in psutil.process_iter(["cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if "transformers serve" in words and "weights/small" in words:
-            found[process.pid] = words
+MARK = "TUNER_TEST_SERVING_STUDY"
+
+
+def left_over(mark):
+    """Processes that still run and descend from the study: they have its mark from it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.cmdline())
+        except psutil.Error:
+            continue
     return found
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    out, before = tmp_path_factory.mktemp("serving") / "out", servers()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    out = tmp_path_factory.mktemp("serving") / "out"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(out)}
     done = subprocess.run(
         [sys.executable, "-m", "tuner.cli", "run", *OPTIONS, "--out", str(out)],
         capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert set(servers()) <= set(before)
+    assert not left_over(str(out))
     return out, json.loads(done.stdout)
 
 
