@@ -77,6 +77,21 @@ def test_loading_changes_nothing(study):
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
+def test_a_study_of_a_release_before_the_record_of_what_was_in_force_is_loaded(study, tmp_path):
+    out, _ = study
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
+    written = json.loads((out / "result.json").read_text())
+    for entry in (*written["recommended"], written["default"]):
+        entry["settings"] = {"engine": "command", "command": "toy.py {batch}"}
+        del entry["in_force"]
+    (tmp_path / "result.json").write_text(json.dumps(written))
+    loaded = tuner.load(tmp_path)
+    assert loaded.recommended
+    for measurement in (*(r.measurement for r in loaded.recommended), loaded.default_measurement):
+        assert measurement.in_force.engine == "command"
+        assert measurement.in_force.details == {"command": "toy.py {batch}"}
+
+
 def test_a_study_that_has_not_ended_has_its_trials_and_its_front(study, tmp_path):
     out, result = study
     for name in ("spec.json", "study.db"):

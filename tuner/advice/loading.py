@@ -131,7 +131,6 @@ def _unmet(entry: Mapping[str, Any] | None) -> InfeasibleSlo | None:
 
 def _measurement(entry: Mapping[str, Any]) -> Measurement:
     """A measurement as far as `result.json` tells it."""
-    in_force = InForce.from_dict(entry["in_force"]) if entry["in_force"] else InForce()
     return Measurement(
         metrics={
             name: Metric(
@@ -142,8 +141,15 @@ def _measurement(entry: Mapping[str, Any]) -> Measurement:
         validity=entry.get("validity", "valid"),
         reasons=tuple(entry.get("reasons", ())),
         energy=_energy(entry["metrics"]),
-        in_force=in_force,
+        in_force=_in_force(entry),
     )
+
+
+def _in_force(entry: Mapping[str, Any]) -> InForce:
+    """The record of what ran; before there was one, a free dictionary `settings` stood there."""
+    if "in_force" in entry:
+        return InForce.from_dict(entry["in_force"])
+    return InForce.from_settings(entry["settings"])
 
 
 def _energy(metrics: Mapping[str, Mapping[str, Any]]) -> EnergyProvenance | None:
