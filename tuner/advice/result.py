@@ -99,7 +99,7 @@ class Result:
         objectives: `metric:direction`, in order.
         accuracy_tolerance: what `keeps the default's accuracy` means, in absolute terms.
         seconds: spent in all.
-        notes: what a reader has to know (estimated energies, objectives in disguise).
+        notes: what a reader has to know (estimated energies, objectives that are nearly one).
         levels: the service levels as they were written.
         unmet: what binds and what comes closest where nothing keeps them.
         effects: what each choice changes on average, as the surrogates see it.

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from tuner.measure import Measurement
 from tuner.search import Objective
 
-DISGUISE = 0.98
-"""Rank correlation from which two objectives are called the same thing in disguise."""
+REDUNDANT_CORRELATION = 0.98
+"""Rank correlation from which two objectives are nearly one."""
 
 
 def estimated_energy(measurement: Measurement) -> list[str]:
@@ -37,7 +37,7 @@ def redundant_objectives(
         f"{rho:.2f}): they are nearly one objective here."
         for i, first in enumerate(objectives)
         for j, second in enumerate(objectives[i + 1 :], i + 1)
-        if abs(rho := _rank_correlation(values[:, i], values[:, j])) >= DISGUISE
+        if abs(rho := _rank_correlation(values[:, i], values[:, j])) >= REDUNDANT_CORRELATION
     ]
 
 
