@@ -114,10 +114,10 @@ class RoleSelector:
         """What to verify: the best of every role, then their runners-up, at most `limit`."""
         found: list[Configuration] = list(dict.fromkeys(self.choose(points).values()))
         ranked = list(self.ranking(points).values())
-        for place in range(2):
+        for rank in range(2):
             for order in ranked:
-                if place < len(order) and order[place].configuration not in found:
-                    found.append(order[place].configuration)
+                if rank < len(order) and order[rank].configuration not in found:
+                    found.append(order[rank].configuration)
         return found[:limit]
 
     @property

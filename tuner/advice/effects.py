@@ -90,10 +90,10 @@ def effects(
         mean, covariance = normal.mean.numpy(), normal.covariance_matrix.numpy()
         for k in model.distances.columns:
             parameter = space.parameters[k]
-            for place in sorted(set(codes[:, k].tolist()) - {INACTIVE}):
-                step = _difference(grid[:, k], place, mean, covariance)
+            for index in sorted(set(codes[:, k].tolist()) - {INACTIVE}):
+                step = _difference(grid[:, k], index, mean, covariance)
                 if step is not None:
-                    value = parameter.values[place]
+                    value = parameter.values[index]
                     found.append(_effect(parameter.name, value, transform, *step))
     return tuple(found)
 
@@ -131,10 +131,10 @@ def _strength(effect: Effect) -> float:
 
 
 def _difference(
-    column: Array, place: int, mean: Array, covariance: Array
+    column: Array, index: int, mean: Array, covariance: Array
 ) -> tuple[float, float] | None:
     """With the choice less with another one: the difference of averages and its deviation."""
-    chosen, other = column == place, (column != place) & (column != INACTIVE)
+    chosen, other = column == index, (column != index) & (column != INACTIVE)
     if chosen.sum() < LEAST or other.sum() < LEAST:
         return None
     weights = chosen / chosen.sum() - other / other.sum()

@@ -181,11 +181,11 @@ def _verified(
     verified: dict[Configuration, PairedMeasurement] = {}
     broken: set[Configuration] = set()
     for batch in range(MAX_BATCHES):
-        chooser = RoleSelector(tuple(objectives), points[default].values, tolerance)
+        selector = RoleSelector(tuple(objectives), points[default].values, tolerance)
         if batch == 0:
-            wanted = chooser.candidates(list(points.values()), MAX_CANDIDATES) or list(near)
+            wanted = selector.candidates(list(points.values()), MAX_CANDIDATES) or list(near)
         else:
-            wanted = list(chooser.choose(list(points.values())).values())
+            wanted = list(selector.choose(list(points.values())).values())
         wanted = [c for c in wanted if c not in verified and c != default]
         if not wanted and verified:
             break

@@ -17,9 +17,9 @@ def context_of(model: str) -> int | None:
     """
     from transformers import AutoConfig
 
-    place = str(model_path(model)) if is_builtin(model) else model
+    source = str(model_path(model)) if is_builtin(model) else model
     try:
-        config = AutoConfig.from_pretrained(place, local_files_only=True).to_dict()
+        config = AutoConfig.from_pretrained(source, local_files_only=True).to_dict()
     except (OSError, ValueError):
         raise UserError(
             f"there is no model {model} on this machine; give its folder, or builtin:small"

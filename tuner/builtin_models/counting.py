@@ -19,9 +19,9 @@ def token_counter(model: str) -> Callable[[str], int]:
     """
     from transformers import AutoTokenizer
 
-    place = str(model_path(model)) if is_builtin(model) else model
+    source = str(model_path(model)) if is_builtin(model) else model
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=True)
     except (OSError, ValueError):
         raise UserError(
             f"there is no tokenizer of {model} on this machine; give the folder of a model, or "

@@ -81,7 +81,7 @@ class Entrant:
         return None if found is None else (found[0], StopStatus(**found[1]))
 
     def times(self, configuration: Configuration) -> int:
-        """How often it was told of this configuration."""
+        """How many of its finished proposals were this configuration."""
         return sum(record.configuration == configuration for record in self.records)
 
     def ask(self) -> Ask:
@@ -120,7 +120,7 @@ class Entrant:
         if self.name == "random":
             return optuna.samplers.RandomSampler(seed=self.seed)
         n = len(self._study.get_trials(deepcopy=False))
-        # The place in a quasi-random sequence is on disk; another seed would be another sequence.
+        # The position in the quasi-random sequence is on disk; another seed makes another sequence.
         if n == 0 or self.name == "qmc":
             return baseline_sampler(self.name, self.seed, deterministic=False)
         seed = int(np.random.default_rng([self.seed, _ASKED, n]).integers(2**31))

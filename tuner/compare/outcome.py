@@ -27,7 +27,7 @@ class ComparisonResult:
     mean of its measurements; hypervolumes are shares of its own.
 
     Attributes:
-        runs: one of each sampler and seed that was told anything; `rows` are places in `records`.
+        runs: one of each sampler and seed that finished anything; `rows` are indices of `records`.
         records: one of each configuration, its `values` the means; failed where it never worked.
         objectives: of the values.
         size: of the space.
@@ -103,10 +103,10 @@ def comparison_result(
     configurations = list(dict.fromkeys(r.configuration for r in comparison.taken))
     records = tuple(_mean(comparison.measurements(c)) for c in configurations)
     values = _values(records, len(comparison.objectives))
-    place = {configuration: i for i, configuration in enumerate(configurations)}
+    index_of = {configuration: i for i, configuration in enumerate(configurations)}
     runs = []
     for entrant in filter(lambda one: one.records, comparison.entrants):
-        rows = [place[record.configuration] for record in entrant.records]
+        rows = [index_of[record.configuration] for record in entrant.records]
         runs.append(_run(entrant, rows, values, comparison.objectives))
     return ComparisonResult(
         runs=tuple(runs),

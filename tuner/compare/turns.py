@@ -26,11 +26,11 @@ class SamplerTurn:
 
 @dataclass(frozen=True)
 class TurnFinished:
-    """It was told what came of its proposal.
+    """A sampler has the outcome of its proposal.
 
     Attributes:
         turn: whose turn it was.
-        record: what it was told, numbered as the measurement that it comes from.
+        record: the outcome, numbered as the measurement that it comes from.
         shared: whether that had been taken before, for another one.
         finished: proposals with an outcome so far, of all samplers.
         total: proposals planned.
@@ -65,11 +65,11 @@ class SamplerComparison:
         self.space, self.objectives = space, tuple(objectives)
         self.entrants = tuple(entrants)
         self.taken: list[Record] = []
-        """Every measurement that was taken; their numbers are their places."""
+        """Every measurement that was taken; a number is an index of this list."""
         self._by_configuration: dict[Configuration, list[Record]] = defaultdict(list)
         for entrant in self.entrants:
-            for place, record in enumerate(entrant.records):
-                earlier = entrant.records[:place]
+            for i, record in enumerate(entrant.records):
+                earlier = entrant.records[:i]
                 times = sum(r.configuration == record.configuration for r in earlier)
                 if times == len(self._by_configuration[record.configuration]):
                     self._add(record)

@@ -90,7 +90,7 @@ class Board:
         self._default: Configuration | None = None
         self._size = 0
         self._snapshot: Snapshot | None = None
-        self._told_at = time.monotonic()
+        self._last_finished = time.monotonic()
         self._now = "starting"
         self._phase = ""
         self._recent: deque[Record] = deque(maxlen=RECENT)
@@ -112,7 +112,7 @@ class Board:
             case TrialFinished(record=record, snapshot=snapshot):
                 self._recent.append(record)
                 self._snapshot = snapshot
-                self._told_at = time.monotonic()
+                self._last_finished = time.monotonic()
             case SearchEnded(reason=reason):
                 self._now = f"search ended: {reason}; verifying the candidates"
                 self._phase = ""
@@ -145,7 +145,7 @@ class Board:
         return Panel(Group(*parts), title=title, title_align="left")
 
     def _clock(self, snapshot: Snapshot | None) -> str:
-        since = time.monotonic() - self._told_at
+        since = time.monotonic() - self._last_finished
         elapsed = (snapshot.elapsed if snapshot else 0.0) + since
         text = f"{snapshot.finished if snapshot else 0} trials in {duration(elapsed)}"
         if snapshot and snapshot.seconds_left is not None:

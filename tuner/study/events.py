@@ -15,7 +15,7 @@ class Snapshot:
     """Where the search stands.
 
     Attributes:
-        finished: trials told so far, failed ones included.
+        finished: trials with an outcome so far, failed ones included.
         failed: the failed ones among them.
         front: how many different configurations are on the observed front.
         hypervolume: of the observed front, as a share of the box between the worst and the best
@@ -74,7 +74,7 @@ class PhaseStarted:
 
 @dataclass(frozen=True)
 class TrialFinished:
-    """A trial was told and is on disk."""
+    """A trial has an outcome, which is on disk."""
 
     record: Record
     snapshot: Snapshot

@@ -20,7 +20,7 @@ class Record:
         number: the trial's number in the study, from 0.
         configuration: what was measured.
         state: `complete`; `failed` with the cause in `measurement.failure`; `interrupted` where the
-            process ended before anything was told.
+            process ended before there was an outcome.
         measurement: what came of it; None only where the trial was interrupted.
         values: the objectives in the study's order; empty unless complete.
         ask_seconds: how long the proposal took.

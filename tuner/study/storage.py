@@ -1,6 +1,6 @@
 """Trials on disk: an Optuna study whose trials carry configurations and measurements.
 
-What was told is committed to the database before `tell` returns, so a kill loses at most the
+A measurement is committed to the database before `tell` returns, so a kill loses at most the
 measurement in flight. `optuna-dashboard` opens the same file.
 """
 
