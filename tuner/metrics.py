@@ -81,5 +81,5 @@ METRICS: Mapping[str, MetricDefinition] = {metric.name: metric for metric in _de
 
 
 def is_energy_unit(unit: str) -> bool:
-    """Whether a unit is one of energy or power: such metrics have the source of a meter."""
-    return unit.split("/", maxsplit=1)[0] in ("J", "W", "kJ", "mJ", "Wh", "kWh", "mW", "kW")
+    """Whether a unit is joules, a multiple of them, or joules per something (`J/tok`)."""
+    return unit.partition("/")[0].endswith("J")

@@ -6,13 +6,13 @@ import json
 import math
 import random
 import re
-import shlex
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tuner.engines.command_line import split_command
 from tuner.engines.command_output import CommandOutput, combined, read_command_output
 from tuner.engines.failure_log import classify_failure, error_excerpt
 from tuner.engines.supervised import SupervisedProcess
@@ -62,7 +62,7 @@ class CommandEngine:
         limit_s: float = 600.0,
         repeats: int = 3,
     ) -> None:
-        self._words = _split(template) if isinstance(template, str) else list(template)
+        self._words = split_command(template) if isinstance(template, str) else list(template)
         if not self._words:
             raise UserError("the command is empty; write for instance 'python bench.py {threads}'")
         if space is not None:
@@ -173,14 +173,7 @@ def filled_command(template: str, arguments: Arguments) -> list[str]:
     Raises:
         UserError: the template cannot be split into words.
     """
-    return _filled(_split(template), _values(arguments))
-
-
-def _split(template: str) -> list[str]:
-    try:
-        return shlex.split(template)
-    except ValueError as error:
-        raise UserError(f"the command {template!r} cannot be split into words: {error}") from None
+    return _filled(split_command(template), _values(arguments))
 
 
 def _check_names(words: Sequence[str], space: Space) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import Protocol
 
 from tuner.engines.backend import Backend, Installation
 from tuner.engines.command_backend import CommandBackend
+from tuner.engines.command_line import split_command
 from tuner.engines.serving.backends import LaunchedServerBackend, RunningServerBackend
 from tuner.engines.serving.flavors import SERVERS
 from tuner.engines.transformers_backend import TransformersBackend
@@ -62,7 +62,7 @@ def choose_backend(spec: EngineChoice) -> Backend:
         return TransformersBackend(spec.models, spec.trust_remote_code)
     if spec.launch not in SERVERS:
         raise UserError(f"launch takes one of {', '.join(SERVERS)}.")
-    command = _split(spec.launch_command) if spec.launch_command else ()
+    command = tuple(split_command(spec.launch_command)) if spec.launch_command else ()
     return LaunchedServerBackend(spec.launch, spec.models, command, spec.trust_remote_code)
 
 
@@ -83,10 +83,3 @@ def installed_version(engine: str) -> str | None:
 def known_arguments(engine: str) -> frozenset[str]:
     """Arguments that the installed release of an engine takes; empty where that is unknown."""
     return SERVERS[engine].known_arguments() if engine in SERVERS else frozenset()
-
-
-def _split(command: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(command))
-    except ValueError as error:
-        raise UserError(f"the command {command!r} cannot be split into words: {error}.") from None
