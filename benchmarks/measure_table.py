@@ -10,15 +10,17 @@ drowns; the other half are one to four changes away from the default. All answer
 once, and once more where that took less than `--repeat-below` seconds. No batch is begun after
 `--cap` seconds: a row that answered fewer prompts says how many, and one that had no answer after
 `--give-up` seconds failed. Rows are appended as they come; the same command goes on where it was
-ended, and at last measures again what was disturbed. Every few rows the default is measured on the
-first prompts with each number of threads (`reference` in the column `drawn`); `measured_tables.py`
-corrects by that for what else ran.
+ended. Configurations that take all processors are measured while nothing else runs, as far as that
+happens, and at last what was disturbed is measured again. Every few rows the default is measured on
+the first prompts, with as many threads as the row that follows (`reference` in the column `drawn`);
+`measured_tables.py` corrects by that for what else ran.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -38,8 +40,15 @@ from tuner.tasks import Task, builtin_task, read_task
 
 REFERENCE_EVERY = 6
 """Rows from one reference to the next."""
-DISTURBED = 0.15
-"""A row is measured again where others took more than this share of the processors meanwhile."""
+QUIET, HALF_QUIET = 0.15, 0.5
+"""What others may take of the processors while a row is measured with all threads, or with one."""
+MOST_TRIES = 3
+"""So often is a row measured that is disturbed again and again."""
+PATIENCE_S = 60
+"""So long may it take until the machine is quiet."""
+
+Planned = tuple[str, Configuration]
+"""A configuration and how it was drawn."""
 
 
 def main() -> None:
@@ -50,10 +59,14 @@ def main() -> None:
     with TransformersEngine(limits=WorkerLimits(run_s=arguments.give_up)) as engine:
         bench = Bench(engine, space, task, arguments.cap, arguments.repeat_below)
         rows = read_rows(arguments.out) if arguments.out.exists() else []
-        for n, (drawn, configuration) in enumerate(_left(space, rows, arguments)):
+        left = _left(space, rows, arguments)
+        for n in itertools.count():
+            if not (left or (left := _disturbed(rows))):
+                return
+            drawn, configuration = _next(left)
             if n % REFERENCE_EVERY == 0:
-                for reference in bench.references(arguments.reference_prompts):
-                    _append(arguments.out, space, reference)
+                reference = bench.reference(configuration, arguments.reference_prompts)
+                _append(arguments.out, space, reference)
             row = bench.row(drawn, configuration)
             rows.append(row)
             _append(arguments.out, space, row)
@@ -65,19 +78,42 @@ def main() -> None:
             )
 
 
-def _left(
-    space: SearchSpace, rows: list[Row], arguments: argparse.Namespace
-) -> Iterator[tuple[str, Configuration]]:
-    """What is not measured yet, then up to three times again what was disturbed."""
+def _left(space: SearchSpace, rows: list[Row], arguments: argparse.Namespace) -> list[Planned]:
+    """What is planned and not measured yet."""
     known = {row.configuration for row in rows if row.drawn != "reference"}
-    for drawn, configuration in _plan(space, arguments.rows, arguments.seed):
-        if configuration not in known:
-            known.add(configuration)
-            yield drawn, configuration
-    for _ in range(3):
-        for row in undisturbed(rows):
-            if row.foreign > DISTURBED:
-                yield row.drawn, row.configuration
+    planned = {c: (drawn, c) for drawn, c in _plan(space, arguments.rows, arguments.seed)}
+    return [one for c, one in planned.items() if c not in known]
+
+
+def _disturbed(rows: list[Row]) -> list[Planned]:
+    """What has to be measured again: one thread bears more company than all of them."""
+    return [
+        (row.drawn, row.configuration)
+        for row in undisturbed(rows)
+        if row.foreign > (QUIET if _takes_all(row.configuration) else HALF_QUIET)
+        and sum(other.configuration == row.configuration for other in rows) < MOST_TRIES
+    ]
+
+
+def _next(left: list[Planned]) -> Planned:
+    """The next one: with all threads while the machine is quiet, else with one.
+
+    Where only the former are left, it waits some time for others to end.
+    """
+    for _ in range(PATIENCE_S):
+        load = Load()
+        time.sleep(1.0)
+        quiet = load.foreign() < QUIET
+        suited = [one for one in left if _takes_all(one[1]) == quiet]
+        if suited or quiet:
+            break
+    chosen = (suited or left)[0]
+    left.remove(chosen)
+    return chosen
+
+
+def _takes_all(configuration: Configuration) -> bool:
+    return configuration["threads"] == psutil.cpu_count()
 
 
 def _arguments() -> argparse.Namespace:
@@ -118,7 +154,7 @@ def _task(arguments: argparse.Namespace) -> Task:
     return whole.select(sorted(i for _, i in in_turn[: arguments.prompts]))
 
 
-def _plan(space: SearchSpace, n: int, seed: int) -> Iterator[tuple[str, Configuration]]:
+def _plan(space: SearchSpace, n: int, seed: int) -> Iterator[Planned]:
     """The default, then in turn one near it and one from anywhere."""
     rng = np.random.default_rng(seed)
     yield "default", space.default
@@ -147,15 +183,13 @@ class Bench:
         """One configuration on all prompts."""
         return self._measured(drawn, configuration, self.task)
 
-    def references(self, n: int) -> Iterator[Row]:
-        """The default on the first prompts, with each number of threads."""
-        threads = next(p for p in self.space.parameters if p.name == "threads")
-        for count in threads.values:
-            configuration = self.space.configuration({"threads": count})
-            yield self._measured("reference", configuration, self.task.select(range(n)))
+    def reference(self, beside: Configuration, n: int) -> Row:
+        """The default on the first prompts, with as many threads as another configuration has."""
+        configuration = self.space.configuration({"threads": beside["threads"]})
+        return self._measured("reference", configuration, self.task.select(range(n)))
 
     def _measured(self, drawn: str, configuration: Configuration, task: Task) -> Row:
-        at_s, load = time.time(), _Load()
+        at_s, load = time.time(), Load()
         found = measure(
             self.engine,
             self.metering,
@@ -188,7 +222,7 @@ class Bench:
         return "took long enough" if time.monotonic() - self.began > self.enough else None
 
 
-class _Load:
+class Load:
     """The processor time that this process with its children takes, and others, from now on."""
 
     def __init__(self) -> None:
