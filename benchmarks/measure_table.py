@@ -12,8 +12,9 @@ once, and once more where that took less than `--repeat-below` seconds. No batch
 `--give-up` seconds failed. Rows are appended as they come; the same command goes on where it was
 ended. Configurations that take all processors are measured while nothing else runs, as far as that
 happens, and at last what was disturbed is measured again. Every few rows the default is measured on
-the first prompts, with as many threads as the row that follows (`reference` in the column `drawn`);
-`measured_tables.py` corrects by that for what else ran.
+the first prompts, with as many threads as the row that follows: these rows (`reference` in the
+column `drawn`) tell how steady the machine was. The column `foreign` is the share of the processors
+that others took meanwhile; of repeated rows the least disturbed one counts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables that `measure_table.py` wrote: rows as measured, and corrected for the machine."""
+"""Tables that `measure_table.py` wrote."""
 
 from __future__ import annotations
 
