@@ -27,6 +27,8 @@ from tuner.surrogates.service_level import (
         ("accuracy >= default", "accuracy", "max", 0.8),
         ("accuracy>default * 0.5", "accuracy", "max", 0.4),
         ("mean_e2el_ms<default*1.5", "mean_e2el_ms", "min", 15.0),
+        ("mean_e2el_ms<1.5x", "mean_e2el_ms", "min", 15.0),
+        ("accuracy >= 0.5 x", "accuracy", "max", 0.4),
         ("energy_j<1e-3", "energy_j", "min", 0.001),
     ],
 )
@@ -47,7 +49,7 @@ def test_bounds_for_each_request_are_promised_to_99_of_100():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "p99_ttft_ms", "ttft:fast", "a<b", "a==3", "ttft:5 x:3", "a<default/2", "1<2"]
+    "text", ["", "p99_ttft_ms", "ttft:fast", "a<b", "a==3", "ttft:5 x:3", "a<default/2", "a<x", "1<2"]
 )
 def test_anything_else_is_refused_with_both_forms_shown(text):
     with pytest.raises(UserError, match=r"p99_ttft_ms<500.*ttft:500 tpot:50"):
