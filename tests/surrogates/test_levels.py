@@ -49,7 +49,8 @@ def test_bounds_for_each_request_are_promised_to_99_of_100():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "p99_ttft_ms", "ttft:fast", "a<b", "a==3", "ttft:5 x:3", "a<default/2", "a<x", "1<2"]
+    "text",
+    ["", "p99_ttft_ms", "ttft:fast", "a<b", "a==3", "ttft:5 x:3", "a<default/2", "a<x", "1<2"],
 )
 def test_anything_else_is_refused_with_both_forms_shown(text):
     with pytest.raises(UserError, match=r"p99_ttft_ms<500.*ttft:500 tpot:50"):
