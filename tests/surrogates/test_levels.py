@@ -75,7 +75,7 @@ def test_a_level_on_an_objective_needs_no_model_of_its_own():
 def test_a_measured_value_keeps_a_limit_exactly_where_it_seems_to(values, limit, direction):
     objective, array = Objective("x", direction), np.array(values)
     transform = OutcomeTransform.of(array, objective)
-    bound = transform.transform_limit(limit, array)
+    bound = transform.transform_limit(limit)
     (level,) = parse_levels([f"x{'<=' if direction == 'min' else '>='}{limit!r}"])
     clip = (transform.centre - transform.upper_clip) / transform.spread
     for value, transformed in zip(values, transform.transform(array), strict=True):
