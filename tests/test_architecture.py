@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "errors": set(),
     "metrics": set(),
     "features": {"errors"},
-    "space": {"errors", "features"},
+    "space": {"errors", "metrics", "features"},
     "builtin_models": {"errors"},
     "workloads": {"errors"},
     "tasks": {"errors", "builtin_models", "workloads"},

@@ -56,7 +56,7 @@ class OutcomeConstraints:
             )
             transform = surrogate.transforms[column]
             columns.append(column)
-            bounds.append(transform.transform_limit(limit, dataset.values[:, column]))
+            bounds.append(transform.transform_limit(limit))
         return cls(tuple(columns), np.array(bounds, dtype=np.float64))
 
     def is_feasible(self, values: Floats) -> npt.NDArray[np.bool_]:

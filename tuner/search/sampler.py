@@ -28,6 +28,7 @@ LEVELS = "tuner:levels"
 SEM = "tuner:sem"
 SECONDS = "tuner:seconds"
 CAUSE = "tuner:cause"
+BOUNDS = "tuner:bounds"
 INTERRUPTED_TWICE = "crash"
 """What a configuration is taken for whose trial was interrupted twice without a stated cause."""
 CACHE_SIZE = 8

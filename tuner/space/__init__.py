@@ -4,9 +4,19 @@ from tuner.features import parse_pins
 from tuner.space.checkpoint import checkpoint_pins
 from tuner.space.combine import combine
 from tuner.space.configuration import Configuration, Value
-from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
+from tuner.space.contract import (
+    ENUMERABLE,
+    INACTIVE,
+    Arguments,
+    Codes,
+    ExpectedEffect,
+    Parameter,
+    Space,
+)
 from tuner.space.engine_release import engine_of, unknown_arguments, version_warning
 from tuner.space.environment import environment_domains, environment_pins, request_pins
+from tuner.space.expectations import Expectation, expectations
+from tuner.space.knowledge import Knowledge
 from tuner.space.pins import pinned_model
 from tuner.space.search_space import SearchSpace
 from tuner.space.searched import search_space, searched_model
@@ -20,6 +30,9 @@ __all__ = [
     "Arguments",
     "Codes",
     "Configuration",
+    "Expectation",
+    "ExpectedEffect",
+    "Knowledge",
     "Parameter",
     "SearchSpace",
     "Space",
@@ -31,6 +44,7 @@ __all__ = [
     "engine_of",
     "environment_domains",
     "environment_pins",
+    "expectations",
     "load_model",
     "load_space",
     "parse_pins",

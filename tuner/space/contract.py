@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from tuner.metrics import Kind
 from tuner.space.configuration import Configuration, Value
 
 if TYPE_CHECKING:
@@ -30,6 +31,20 @@ Codes = npt.NDArray[np.int32]
 INACTIVE = -1
 ENUMERABLE = 10_000
 """Spaces of at most this many configurations list them all in `Space.rows`."""
+
+
+@dataclass(frozen=True)
+class ExpectedEffect:
+    """What somebody who knows the engine expects a parameter to do (`tuner.space.expectations`).
+
+    Attributes:
+        kind: the kind of metric that it is about.
+        effects: of each value of the parameter: the logarithm of the factor by which it changes
+            the metric, for accuracy the difference that it makes. Being inactive has none, 0.
+    """
+
+    kind: Kind
+    effects: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class Parameter:
         restart: whether a change of it loads the model or starts the engine anew.
         argument: what the engine calls it.
         unit: unit of the values, where they have one.
+        expected: what is expected of its values before anything is measured.
 
     """
 
@@ -64,6 +80,7 @@ class Parameter:
     restart: bool = False
     argument: str = ""
     unit: str | None = None
+    expected: tuple[ExpectedEffect, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,10 @@ class Space(Protocol):
     @property
     def default(self) -> Configuration:
         """The engine's default configuration."""
+
+    @property
+    def knows_default(self) -> bool:
+        """Whether `default` is what the engine does unasked, and so near to what is sensible."""
 
     def __len__(self) -> int:
         """Exact number of different (canonical) configurations; `size` where it exceeds 2^63."""

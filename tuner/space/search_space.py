@@ -20,6 +20,7 @@ from tuner.space._constraint_tables import contradiction, decided, simplified
 from tuner.space._parameters import parameter
 from tuner.space.configuration import Configuration, Value
 from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter
+from tuner.space.expectations import expectations
 from tuner.space.pins import pinned_model, unknown
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class SearchSpace:
         self.pinned = pinned_model(model, pins, domains)
         layout, rules, inert = simplified(self.pinned)
         self._algebra = CodeAlgebra(layout, rules, inert)
+        known = expectations(model)
         self._parameters = tuple(
-            parameter(layout, i, self.pinned) for i in range(len(layout.decisions))
+            parameter(layout, i, self.pinned, known) for i in range(len(layout.decisions))
         )
         self._index = {p.name: i for i, p in enumerate(self._parameters)}
         self._argument_map = ArgumentMap.of(self.pinned, layout)
@@ -87,6 +89,11 @@ class SearchSpace:
     def default(self) -> Configuration:
         """The engine's default configuration, or the valid one nearest to it."""
         return self.decode(self._algebra.default[None])[0]
+
+    @property
+    def knows_default(self) -> bool:
+        """Yes: a feature model says what the engine does unasked."""
+        return True
 
     @property
     def size(self) -> int:

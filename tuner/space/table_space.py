@@ -57,6 +57,11 @@ class TableSpace:
         """The row nearest to all others: a table says nothing about an engine's default."""
         return self.decode(self.rows_[self._default][None])[0]
 
+    @property
+    def knows_default(self) -> bool:
+        """No: a table says nothing about an engine's default."""
+        return False
+
     def starting_anywhere(self, seed: int) -> TableSpace:
         """The same space with a row drawn by the seed for its default."""
         other = copy(self)

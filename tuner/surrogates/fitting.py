@@ -28,6 +28,7 @@ from tuner.surrogates.kernel import (
     WEIGHT_SD,
     matern_and_slope,
 )
+from tuner.surrogates.prior_mean import PriorMean
 
 MAX_ITERATIONS = 60
 TOLERANCE = 1e-6
@@ -45,12 +46,13 @@ def fit_map(model: ConfigurationGP) -> ConfigurationGP:
 
     d = len(model.distances.columns)
     indices = model.distances.value_indices(model.train_inputs[0])
-    lookup = Lookup.of_rows(model.distances, indices)
+    lookup = Lookup.of_rows(model.distances, indices, model.prior)
+    residuals = model.residuals
     start, _ = _prior(d)
 
     def loss(vector: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = negative_log_posterior(
-            torch.from_numpy(vector), lookup, model.train_targets, model.known_variance
+            torch.from_numpy(vector), lookup, residuals, model.known_variance
         )
         return value, gradient.numpy()
 
@@ -76,6 +78,8 @@ class Lookup:
         squared: squared distance of every value to that of each row, `V x n`.
         has: 1 where a row has a value, `V x n`.
         of: 1 where a value belongs to a parameter, `d x V`.
+        expected: covariance of the rows for what is expected of them not being sure, `n x n`,
+            which no hyperparameter changes; None where nothing is expected.
 
     """
 
@@ -83,16 +87,22 @@ class Lookup:
     squared: Tensor
     has: Tensor
     of: Tensor
+    expected: Tensor | None = None
 
     @classmethod
-    def of_rows(cls, distances: DistanceTables, indices: Tensor) -> Lookup:
+    def of_rows(
+        cls, distances: DistanceTables, indices: Tensor, prior: PriorMean | None = None
+    ) -> Lookup:
         """Precompute for the value indices `n x d` of the measured rows."""
         squared = distances.to_values(indices)
         bags = indices + distances.offsets
         has = torch.zeros(squared.shape, dtype=torch.float64)
         has.scatter_(0, bags.T, 1.0)
         of = (distances.owner[None, :] == torch.arange(len(distances.tables))[:, None]).double()
-        return cls(bags, squared, has, of)
+        if prior is None:
+            return cls(bags, squared, has, of)
+        of_values = prior.covariance_of_values(indices)
+        return cls(bags, squared, has, of, embedding_bag(bags, of_values, mode="sum"))
 
 
 def negative_log_posterior(
@@ -100,7 +110,8 @@ def negative_log_posterior(
 ) -> tuple[float, Tensor]:
     """Minus the log posterior density of `ConfigurationGP.log_hyperparameters`, and its gradient.
 
-    Terms that do not depend on them are left out. With Q = (K^-1 - alpha alpha^T) / 2 the
+    `y` are the observations less what is expected of them (`ConfigurationGP.residuals`). Terms
+    that do not depend on the hyperparameters are left out. With Q = (K^-1 - alpha alpha^T) / 2 the
     derivative of the likelihood by any theta is sum(Q * dK/dtheta). For the kernel of one
     parameter that sum runs over values and rows only, after Q was summed over the rows that share
     a value.
@@ -112,6 +123,8 @@ def negative_log_posterior(
     weight = (w @ lookup.of)[:, None]
     joint, joint_slope = matern_and_slope((4 / d) * embedding_bag(lookup.bags, scaled, mode="sum"))
     K = embedding_bag(lookup.bags, weight * single, mode="sum") + s * joint
+    if lookup.expected is not None:
+        K += lookup.expected
     K.diagonal().add_(noise + JITTER + known_variance)
     chol = safe_cholesky(K)
     inverse_K = torch.cholesky_inverse(chol)

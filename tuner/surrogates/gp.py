@@ -1,9 +1,9 @@
 """The surrogate of one objective: a BoTorch model over the codes of a space.
 
-`ConfigurationGP` is a `SingleTaskGP` with a mean of 0, the kernel of `tuner.surrogates.kernel` and
-noise of two parts: what the repeats of a measurement show, and a learned remainder. Everything of
-BoTorch works on it. Its posterior is computed here, without the linear operators of GPyTorch: for
-matrices of this size these cost several times the arithmetic.
+`ConfigurationGP` is a `SingleTaskGP` with a mean of 0 or of what is expected, the kernel of
+`tuner.surrogates.kernel` and noise of two parts: what the repeats of a measurement show, and a
+learned remainder. Everything of BoTorch works on it. Its posterior is computed here, without the
+linear operators of GPyTorch: for matrices of this size these cost several times the arithmetic.
 
 Notation: n measured rows, p parameters, q rows that are looked at together; "..." stands for any
 batch dimensions.
@@ -21,13 +21,14 @@ from botorch.posteriors import GPyTorchPosterior
 from gpytorch.constraints import Positive
 from gpytorch.distributions import MultivariateNormal
 from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
-from gpytorch.means import ZeroMean
+from gpytorch.means import Mean, ZeroMean
 from gpytorch.priors import NormalPrior
 from linear_operator import to_linear_operator
 from torch import Tensor
 
 from tuner.surrogates.distances import DistanceTables
 from tuner.surrogates.kernel import AdditiveJointKernel
+from tuner.surrogates.prior_mean import PriorMean
 
 JITTER = 1e-6
 """Part of every noise variance, for the sake of the Cholesky factor."""
@@ -43,7 +44,7 @@ class _Conditioned:
     Attributes:
         by_value: covariance of every value with the rows (`AdditiveJointKernel.by_value`).
         chol: lower Cholesky factor of the covariance of the observations, `... x n x n`.
-        alpha: covariance^-1 y, `... x n`.
+        alpha: covariance^-1 (y - prior mean), `... x n`.
         prior_variance: variance before anything was measured, of the shape of the batch.
 
     """
@@ -52,6 +53,18 @@ class _Conditioned:
     chol: Tensor
     alpha: Tensor
     prior_variance: Tensor
+
+
+class ExpectedMean(Mean):  # type: ignore[misc]
+    """The prior mean of codes `... x n x p`, `... x n`."""
+
+    def __init__(self, distances: DistanceTables, prior: PriorMean) -> None:
+        super().__init__()
+        self.distances, self.prior = distances, prior
+
+    def forward(self, X: Tensor) -> Tensor:
+        """What is expected of each row."""
+        return self.prior.mean(self.distances.value_indices(X))
 
 
 class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
@@ -67,6 +80,8 @@ class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
         train_Yvar: the variance of each observation that its repeats show, `... x n x 1`; None
             stands for 0.
         distances: lookup tables of the parameters that matter.
+        prior: what is expected of their values, in units of the observations; None expects
+            nothing.
 
     """
 
@@ -77,6 +92,7 @@ class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
         train_Yvar: Tensor | None = None,
         *,
         distances: DistanceTables,
+        prior: PriorMean | None = None,
     ) -> None:
         known = torch.zeros_like(train_Y) if train_Yvar is None else train_Yvar
         batch = _broadcast(train_X.shape[:-2], train_Y.shape[:-2])
@@ -84,8 +100,8 @@ class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
             train_X,
             train_Y,
             likelihood=_noise(known[..., 0], batch),
-            covar_module=AdditiveJointKernel(distances, batch),
-            mean_module=ZeroMean(),
+            covar_module=AdditiveJointKernel(distances, batch, prior),
+            mean_module=ZeroMean() if prior is None else ExpectedMean(distances, prior),
             outcome_transform=None,
         )
         self.known_variance = known[..., 0]
@@ -97,6 +113,20 @@ class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
         """Lookup tables of the parameters that matter."""
         tables: DistanceTables = self.covar_module.distances
         return tables
+
+    @property
+    def prior(self) -> PriorMean | None:
+        """What is expected of the values of parameters."""
+        prior: PriorMean | None = self.covar_module.prior
+        return prior
+
+    @property
+    def residuals(self) -> Tensor:
+        """The observations less what was expected of them, `... x n`."""
+        targets: Tensor = self.train_targets
+        if self.prior is None:
+            return targets
+        return targets - self.prior.mean(self.distances.value_indices(self.train_inputs[0]))
 
     @property
     def noise(self) -> Tensor:
@@ -159,9 +189,13 @@ class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
         cross = self.covar_module.spread(rows, given.by_value)
         alpha = given.alpha
         mean: Tensor = cross @ alpha if alpha.ndim == 1 else (cross @ alpha[..., None])[..., 0]
+        if self.prior is not None:
+            mean = mean + self.prior.mean(rows)
         half = self._whitened(cross, given.chol)
         if X.shape[-2] == 1:
             variance = given.prior_variance[..., None] - (half * half).sum(-2)
+            if self.prior is not None:
+                variance = variance + self.prior.covariance(rows, rows)
             return mean, variance.clamp_min(LEAST_VARIANCE)[..., None]
         prior: Tensor = self.covar_module.forward(X, X)
         return mean, prior - half.mT @ half
@@ -185,7 +219,7 @@ class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
                 self.noise[..., None] + JITTER + self.known_variance
             )
             chol = safe_cholesky(covariance)
-            alpha = torch.cholesky_solve(self.train_targets[..., None], chol)[..., 0]
+            alpha = torch.cholesky_solve(self.residuals[..., None], chol)[..., 0]
             variance = kernel.prior_variance
             self._conditioned_on = _Conditioned(by_value, chol, alpha, variance)
         return self._conditioned_on
@@ -210,7 +244,7 @@ class ConfigurationGP(SingleTaskGP):  # type: ignore[misc]
         batch = _broadcast(X.shape[:-2], y.shape[:-1], known.shape[:-1])
         X = X.expand(*batch, *X.shape[-2:])
         y, known = (t.expand(*batch, t.shape[-1])[..., None] for t in (y, known))
-        model = ConfigurationGP(X, y, known, distances=self.distances)
+        model = ConfigurationGP(X, y, known, distances=self.distances, prior=self.prior)
         model.log_hyperparameters = self.log_hyperparameters
         return model
 

@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from tuner.surrogates.distances import DistanceTables
+from tuner.surrogates.prior_mean import PriorMean
 
 LENGTH_PRIOR = (0.0, 1.0)
 """Mean and standard deviation of log l: a length of 1 is the whole domain of a parameter."""
@@ -52,6 +53,7 @@ class AdditiveJointKernel(Kernel):  # type: ignore[misc]
     Args:
         distances: squared distances between the values of the d parameters that matter.
         batch_shape: of the hyperparameters.
+        prior: what is expected of the values, whose uncertainty adds to the covariance.
 
     Attributes:
         log_weight: log w, `batch_shape x d`.
@@ -65,10 +67,15 @@ class AdditiveJointKernel(Kernel):  # type: ignore[misc]
     log_lengthscale: Tensor
     log_joint_weight: Tensor
 
-    def __init__(self, distances: DistanceTables, batch_shape: torch.Size | None = None) -> None:
+    def __init__(
+        self,
+        distances: DistanceTables,
+        batch_shape: torch.Size | None = None,
+        prior: PriorMean | None = None,
+    ) -> None:
         batch = torch.Size() if batch_shape is None else batch_shape
         super().__init__(batch_shape=batch)
-        self.distances = distances
+        self.distances, self.prior = distances, prior
         d = len(distances.columns)
         weight = (-math.log(d), WEIGHT_SD)
         self._add("log_weight", batch, d, weight, WEIGHT_BOUNDS)
@@ -96,7 +103,10 @@ class AdditiveJointKernel(Kernel):  # type: ignore[misc]
 
     @property
     def prior_variance(self) -> Tensor:
-        """Variance before anything was measured, of shape `batch_shape`."""
+        """Variance of any row before anything was measured, of shape `batch_shape`.
+
+        That of what is expected comes on top (`PriorMean.covariance`).
+        """
         return self.log_weight.exp().sum(-1) + self.log_joint_weight[..., 0].exp()
 
     def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **_: Any) -> Tensor:
@@ -113,13 +123,16 @@ class AdditiveJointKernel(Kernel):  # type: ignore[misc]
         """What n rows have in common with every value of each parameter.
 
         Value indices `... x n x d` to `... x V x 2 n`: on the left the covariance of the
-        parameter's own kernel, on the right the distance that the value adds in the joint kernel.
+        parameter's own kernel and of what is expected of the value, on the right the distance that
+        the value adds in the joint kernel.
         """
         owner, d = self.distances.owner, len(self.distances.columns)
         weight = self.log_weight.exp()[..., owner, None]
         inverse = (-2.0 * self.log_lengthscale).exp()
         squared = self.distances.to_values(others)
         single = weight * matern(squared * inverse[..., owner, None])
+        if self.prior is not None:
+            single = single + self.prior.covariance_of_values(others)
         return torch.cat([single, ((4 / d) * inverse)[..., owner, None] * squared], -1)
 
     def spread(self, rows: Tensor, by_value: Tensor) -> Tensor:
@@ -141,6 +154,8 @@ class AdditiveJointKernel(Kernel):  # type: ignore[misc]
         scaled = squared * (-2.0 * self.log_lengthscale).exp()[..., None, :]
         single = (self.log_weight.exp()[..., None, :] * matern(scaled)).sum(-1)
         joint = matern((4 / scaled.shape[-1]) * scaled.sum(-1))
+        if self.prior is not None:
+            single = single + self.prior.covariance(rows, others)
         return single + self.log_joint_weight.exp() * joint
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -82,6 +82,27 @@ class Objective:
             return "logit"
         wants_log = self.scale == "log" or (self.scale is None and high > LOG_SPAN * low)
         return "log" if low > 0 and wants_log else "linear"
+
+    def on_log_scale(self, values: npt.NDArray[np.float64]) -> Objective:
+        """The same on the log scale, where effects are factors and no scale was asked for.
+
+        For metrics of which factors are expected, whatever the span of the values so far.
+        """
+        factors = self.kind in ("energy", "latency", "throughput")
+        if self.scale is None and factors and values.min() > 0:
+            return replace(self, scale="log")
+        return self
+
+    def turned_effect(self, values: npt.NDArray[np.float64]) -> float:
+        """Change of a turned value (`to_scale`) for an expected effect of 1 on the metric.
+
+        An effect is the logarithm of a factor, for accuracy a difference. Where the scale does not
+        make a straight line of it, it is taken at the median of the values.
+        """
+        middle = np.array([np.median(values)])
+        natural = 1.0 if self.kind == "accuracy" else float(middle[0])
+        change = natural * float(slope(middle, self.scale_for(values))[0])
+        return change if self.direction == "min" else -change
 
 
 def _only(words: Sequence[str], choices: Any) -> Any:

@@ -25,9 +25,12 @@ class OutcomeTransform:
     Attributes:
         objective: the objective.
         scale: its scale for these data.
-        centre: mean on that scale, turned so that smaller is better (`to_scale`).
-        spread: standard deviation on that scale.
-        upper_clip: turned values above it count as it.
+        centre: mean on that scale, turned so that smaller is better (`to_scale`), less what is
+            expected.
+        spread: standard deviation of the same.
+        upper_clip: turned values that lie this far above what is expected, or further, count as
+            this far.
+        least_clipped: the best turned value that a clipped one counts as; infinite where none is.
 
     """
 
@@ -36,26 +39,47 @@ class OutcomeTransform:
     centre: float
     spread: float
     upper_clip: float
+    least_clipped: float = np.inf
 
     @classmethod
-    def of(cls, values: Floats, objective: Objective) -> OutcomeTransform:
-        """Read scale, clip and spread from the values measured so far."""
+    def of(
+        cls, values: Floats, objective: Objective, expected: Floats | None = None
+    ) -> OutcomeTransform:
+        """Read scale, clip and spread from the values measured so far.
+
+        Args:
+            values: the metric of n configurations.
+            objective: what it is.
+            expected: turned values that are expected of these, up to a constant, length n; None
+                expects the same of all.
+
+        """
         scale = objective.scale_for(values)
-        scaled = to_scale(values, objective, scale)
+        expected = np.zeros(len(values)) if expected is None else expected
+        scaled = to_scale(values, objective, scale) - expected
         lower, upper = np.quantile(scaled, [0.25, 0.75])
         clip = upper + TAIL * max(upper - lower, 1e-12) if len(scaled) >= 4 else scaled.max()
         kept = np.minimum(scaled, clip)
         spread = float(kept.std())
         if not spread > 1e-9 * max(1.0, float(abs(kept).max())):
             spread = 1.0
-        return cls(objective, scale, float(kept.mean()), spread, float(clip))
+        clipped = (kept + expected)[scaled > clip]
+        least_clipped = float(clipped.min(initial=np.inf))
+        return cls(objective, scale, float(kept.mean()), spread, float(clip), least_clipped)
 
-    def transform(self, values: Floats) -> Floats:
-        """Measured values as the model sees them: larger is better, mean 0, variance 1."""
-        scaled = np.minimum(to_scale(values, self.objective, self.scale), self.upper_clip)
+    def transform(self, values: Floats, expected: Floats | None = None) -> Floats:
+        """Measured values as the model sees them: larger is better, mean 0, variance 1.
+
+        Mean and variance are those of what was not expected (see `of`).
+        """
+        scaled = to_scale(values, self.objective, self.scale)
+        if expected is None:
+            scaled = np.minimum(scaled, self.upper_clip)
+        else:
+            scaled = np.minimum(scaled - expected, self.upper_clip) + expected
         return (self.centre - scaled) / self.spread
 
-    def transform_limit(self, limit: float, values: Floats) -> float:
+    def transform_limit(self, limit: float) -> float:
         """Where a limit on the metric lies among transformed values.
 
         One that has no value on the scale, such as 0 on a logarithmic one, lies infinitely far
@@ -66,8 +90,7 @@ class OutcomeTransform:
             scaled = float(to_scale(np.array([limit]), self.objective, self.scale)[0])
         if np.isnan(scaled):  # the logarithm of a negative number
             scaled = -np.inf if self.objective.direction == "min" else np.inf
-        if (to_scale(values, self.objective, self.scale) > self.upper_clip).any():
-            scaled = min(scaled, self.upper_clip - 1e-6 * self.spread)
+        scaled = min(scaled, self.least_clipped - 1e-6 * self.spread)
         return (self.centre - scaled) / self.spread
 
     def transform_variance(self, values: Floats, sems: Floats) -> Floats:

@@ -14,7 +14,8 @@ from tuner.surrogates.objective import Objective
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _LEVEL = re.compile(
     rf"\s*(?P<metric>[A-Za-z]\w*)\s*(?P<sense><=|>=|<|>)\s*"
-    rf"(?:(?P<bound>{_NUMBER})|default\s*(?:(?P<how>[-+*])\s*(?P<by>{_NUMBER}))?)\s*"
+    rf"(?:(?P<bound>{_NUMBER})(?P<times>\s*x)?"
+    rf"|default\s*(?:(?P<how>[-+*])\s*(?P<by>{_NUMBER}))?)\s*"
 )
 _GOODPUT = re.compile(rf"(?P<kind>ttft|tpot|e2el):(?P<ms>{_NUMBER})")
 GOODPUT_SHARE = "p99"
@@ -23,13 +24,14 @@ GOODPUT_SHARE = "p99"
 
 @dataclass(frozen=True)
 class ServiceLevel:
-    """A bound on a metric: `p99_ttft_ms<500`, `accuracy>=default-0.01`.
+    """A bound on a metric: `p99_ttft_ms<500`, `accuracy>=default-0.01`, `mean_e2el_ms<5x`.
 
     Attributes:
         metric: its name.
         direction: `min` for an upper bound, `max` for a lower one.
         bound: the number; where `how` is set, what the default's value is changed by.
-        how: `+`, `-` or `*` for a bound relative to what the default configuration reaches.
+        how: `+`, `-` or `*` for a bound relative to what the default configuration reaches; `5x`
+            is short for `default*5`.
         text: as it was written.
 
     """
@@ -60,11 +62,15 @@ class ServiceLevel:
         return Objective.parse(f"{self.metric}:{self.direction}")
 
 
-def parse_levels(texts: Iterable[str]) -> tuple[ServiceLevel, ...]:
+def parse_levels(texts: Iterable[str], option: str = "--slo") -> tuple[ServiceLevel, ...]:
     """Levels from texts, each either one comparison or per-request bounds `ttft:500 tpot:50`.
 
     Per-request bounds are in milliseconds, as `vllm bench serve --goodput` takes them, and are
     promised to 99 of 100 requests.
+
+    Args:
+        texts: what was given.
+        option: the option that took them, for the message.
 
     Raises:
         UserError: a text is neither; the message shows both forms.
@@ -78,9 +84,9 @@ def parse_levels(texts: Iterable[str]) -> tuple[ServiceLevel, ...]:
         parts = [_GOODPUT.fullmatch(part) for part in text.split()]
         if not parts or not all(parts):
             raise UserError(
-                f"--slo {text}: not a service level; write METRIC<NUMBER or METRIC>=NUMBER, as in "
-                "'p99_ttft_ms<500' or 'accuracy>=default-0.01', or bounds for each request in "
-                "milliseconds, as in 'ttft:500 tpot:50'."
+                f"{option} {text}: not a bound; write METRIC<NUMBER or METRIC>=NUMBER, as in "
+                "'p99_ttft_ms<500', 'accuracy>=default-0.01' or 'mean_e2el_ms<5x' (five times the "
+                "default's), or bounds for each request in milliseconds, as in 'ttft:500 tpot:50'."
             )
         for part in filter(None, parts):
             metric = f"{GOODPUT_SHARE}_{part['kind']}_ms"
@@ -103,7 +109,8 @@ def limits_of(levels: Sequence[ServiceLevel], default: Mapping[str, float]) -> l
 def _level(match: re.Match[str], text: str) -> ServiceLevel:
     direction: Direction = "min" if match["sense"].startswith("<") else "max"
     if match["bound"] is not None:
-        return ServiceLevel(match["metric"], direction, float(match["bound"]), None, text)
+        times: Literal["*"] | None = "*" if match["times"] else None
+        return ServiceLevel(match["metric"], direction, float(match["bound"]), times, text)
     how: Literal["+", "-", "*"] = match["how"] or "+"  # type: ignore[assignment]
     return ServiceLevel(match["metric"], direction, float(match["by"] or 0.0), how, text)
 

@@ -11,12 +11,15 @@ import torch
 from botorch.models import ModelListGP
 from torch import Tensor
 
+from tuner.space import Knowledge
 from tuner.space.contract import Codes, Parameter, Space
+from tuner.surrogates.censoring import fit_with_bounds
 from tuner.surrogates.distances import DistanceTables
 from tuner.surrogates.fitting import fit_map
 from tuner.surrogates.gp import ConfigurationGP
 from tuner.surrogates.objective import Objective
 from tuner.surrogates.outcome_transform import OutcomeTransform
+from tuner.surrogates.prior_mean import PriorMean
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,7 +48,8 @@ class Surrogate:
     Attributes:
         transforms: how each objective is scaled, length m.
         model: one `ConfigurationGP` per objective; transformed outputs, larger is better.
-        codes: the rows the model is conditioned on, `n x p`.
+        codes: the measured and pending rows that the model is conditioned on, `n x p`; behind
+            them it may have further rows of which bounds are known.
 
     """
 
@@ -61,8 +65,11 @@ class Surrogate:
         values: Floats,
         sems: Floats | None,
         objectives: Sequence[Objective],
+        *,
+        ended: Codes | None = None,
+        bounds: Floats | None = None,
     ) -> Surrogate:
-        """Learn from measured configurations.
+        """Learn from measured configurations, and from bounds on others.
 
         Args:
             space: the space of the configurations.
@@ -70,19 +77,28 @@ class Surrogate:
             values: metrics in their units `n x m`, finite.
             sems: their standard errors, NaN where unknown; None if all are.
             objectives: the m objectives.
+            ended: configurations whose measurement was ended early, `b x p`; None for none.
+            bounds: what each of their metrics is at least as bad as, `b x m`; NaN where nothing
+                is known.
 
         """
         sems = np.full(values.shape, np.nan) if sems is None else sems
-        transforms = tuple(OutcomeTransform.of(values[:, j], o) for j, o in enumerate(objectives))
-        columns = list(zip(transforms, values.T, sems.T, strict=True))
-        Y = torch.from_numpy(np.stack([t.transform(v) for t, v, _ in columns], 1))
-        Yvar = torch.from_numpy(np.stack([t.transform_variance(v, s) for t, v, s in columns], 1))
+        ended = codes[:0] if ended is None else ended
+        bounds = np.empty((0, len(objectives))) if bounds is None else bounds
+        outputs = [_Output.of(space, codes, values[:, j], o) for j, o in enumerate(objectives)]
+        columns = list(zip(outputs, values.T, sems.T, strict=True))
+        Y = torch.from_numpy(np.stack([o.transformed(codes, v) for o, v, _ in columns], 1))
+        Yvar = torch.from_numpy(
+            np.stack([o.transform.transform_variance(v, s) for o, v, s in columns], 1)
+        )
         X, models = as_inputs(codes), []
-        for j, objective in enumerate(objectives):
-            distances = DistanceTables.of(space.parameters, relevant(space.parameters, objective))
-            model = ConfigurationGP(X, Y[:, j, None], Yvar[:, j, None], distances=distances)
-            models.append(fit_map(model))
-        return cls(transforms, ModelListGP(*models), codes)
+        for j, output in enumerate(outputs):
+            model = fit_map(output.model(X, Y[:, j, None], Yvar[:, j, None]))
+            if (known := np.isfinite(bounds[:, j])).any():
+                limits = torch.from_numpy(output.transformed(ended[known], bounds[known, j]))
+                model = fit_with_bounds(model, as_inputs(ended[known]), limits)
+            models.append(model)
+        return cls(tuple(o.transform for o in outputs), ModelListGP(*models), codes)
 
     @property
     def models(self) -> list[ConfigurationGP]:
@@ -121,6 +137,46 @@ class Surrogate:
         inputs = [as_inputs(codes)] * len(self.models)
         model = self.model.condition_on_observations(inputs, expected)
         return replace(self, model=model, codes=np.concatenate([self.codes, codes]))
+
+
+@dataclass(frozen=True)
+class _Output:
+    """One objective: what matters to it, what is expected of it, and how it is scaled.
+
+    Attributes:
+        distances: tables of the parameters that matter.
+        prior: what is expected of their values, in turned values (`to_scale`); None for nothing.
+        transform: how values are scaled.
+
+    """
+
+    distances: DistanceTables
+    prior: PriorMean | None
+    transform: OutcomeTransform
+
+    @classmethod
+    def of(cls, space: Space, codes: Codes, values: Floats, objective: Objective) -> _Output:
+        """The objective by n measured values."""
+        distances = DistanceTables.of(space.parameters, relevant(space.parameters, objective))
+        prior = PriorMean.of(distances, Knowledge.of(space, objective.kind))
+        if prior is None:
+            return cls(distances, None, OutcomeTransform.of(values, objective))
+        objective = objective.on_log_scale(values)
+        prior = prior.times(objective.turned_effect(values))
+        expected = prior.mean(distances.value_indices(codes)).numpy()
+        return cls(distances, prior, OutcomeTransform.of(values, objective, expected))
+
+    def transformed(self, codes: Codes, values: Floats) -> Floats:
+        """Values of configurations as the model sees them."""
+        if self.prior is None:
+            return self.transform.transform(values)
+        expected = self.prior.mean(self.distances.value_indices(codes)).numpy()
+        return self.transform.transform(values, expected)
+
+    def model(self, X: Tensor, Y: Tensor, Yvar: Tensor) -> ConfigurationGP:
+        """The model of transformed values, not fitted."""
+        prior = None if self.prior is None else self.prior.times(-1.0 / self.transform.spread)
+        return ConfigurationGP(X, Y, Yvar, distances=self.distances, prior=prior)
 
 
 def as_inputs(codes: Codes | Tensor) -> Tensor:
