@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
+import numpy as np
 import pytest
 
+from tuner.engines.serving.llama_cpp import LLAMA_CPP
 from tuner.measure import MeasurementProtocol, Metering, measure
 from tuner.run.resolved_space import ResolvedSpace
+from tuner.space import load_space
 from tuner.study import StudySpec
 from tuner.tasks import read_task
 
@@ -60,3 +65,12 @@ def test_behind_llama_server(real):
         assert measurement.metrics["accuracy"].value > 0.5
         assert measurement.metrics["joules_per_request"].value > 0
         assert measurement.metrics["mean_ttft_ms"].value > 0
+
+
+def test_the_server_has_every_option_of_its_feature_model(real, monkeypatch):
+    monkeypatch.setenv("PATH", str(real.server.parent), prepend=os.pathsep)
+    space = load_space("llama_cpp", pins={"accelerator": True, "draft_model_available": True})
+    codes = space.sample(300, np.random.default_rng(0))
+    asked = {name for c in space.decode(codes) for name in space.arguments(c).load}
+    assert len(asked) > 30
+    assert asked <= LLAMA_CPP.known_arguments()
