@@ -95,7 +95,10 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         self.acquisition = acquisition_factory(acquisition)
         self.seed = seed
         self.rule = rule or StopRule()
-        self._design = initial_design(space, design_size(space, budget), seed=seed)
+        size = design_size(space, budget)
+        self._design = initial_design(
+            space, size, seed=seed, objectives=self.objectives, cost_aware=cost_aware
+        )
         self._codes: dict[tuple[tuple[str, Any], ...], Codes | None] = {}
         self._fits: OrderedDict[bytes, FittedModels] = OrderedDict()
         self._rankings: OrderedDict[bytes, CandidateRanking] = OrderedDict()
