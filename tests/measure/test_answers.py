@@ -96,8 +96,8 @@ def test_answers_that_differ_are_not_reused_and_said_to_differ(tokens):
     from dataclasses import replace
 
     class Longer(ScriptedEngine):
-        def run(self, requests, *, seed, seconds=None):
-            completions = super().run(requests, seed=seed, seconds=seconds)
+        def run(self, requests, *, seed, seconds=None, keep_going=None):
+            completions = super().run(requests, seed=seed, seconds=seconds, keep_going=keep_going)
             if self.in_force.model_asked == "b":
                 completions = [replace(c, n_output_tokens=tokens) for c in completions]
             return completions

@@ -33,9 +33,7 @@ def still_open(
         default: the configuration that everything is compared with.
     """
     mine = {p.configuration: p for p in points if p.configuration in verified}
-    worst = {
-        c: _moved(p, verified[c], selector.objectives, better=False) for c, p in mine.items()
-    }
+    worst = {c: _moved(p, verified[c], selector.objectives, better=False) for c, p in mine.items()}
     found = set()
     for configuration, point in mine.items():
         best = _moved(point, verified[configuration], selector.objectives, better=True)

@@ -30,23 +30,26 @@ def ratio_to_default(objective: Objective, pair: PairedMeasurement) -> Ratio | N
     the machine widens the interval (`compare`). None where the blocks do not pair.
     """
     measurement, default = pair.measurement, pair.default
-    if default is None:
-        return None
-    mine, theirs = (m.metrics.get(objective.metric) for m in (measurement, default))
-    if mine is None or theirs is None or theirs.value == 0:
-        return None
     if measurement is default:
         return Ratio(1.0, 1.0, 1.0)
-    shared = min(len(measurement.scores), len(default.scores))
-    if objective.kind == "accuracy" and shared > 1:
-        mean = sum(default.scores[:shared]) / shared
-        if mean == 0:
-            return None
-        difference = accuracy_difference(measurement.scores[:shared], default.scores[:shared])
-        return Ratio(*(1 + d / mean for d in difference))
+    mine = measurement.metrics.get(objective.metric)
+    theirs = default.metrics.get(objective.metric) if default is not None else None
+    if default is None or mine is None or theirs is None or theirs.value == 0:
+        return None
+    if objective.kind == "accuracy" and min(len(measurement.scores), len(default.scores)) > 1:
+        return _accuracy_ratio(measurement.scores, default.scores)
     if not _pair_up(mine, theirs):
         return None
     return compare(mine, theirs, (foreign_share(measurement), foreign_share(default)))
+
+
+def _accuracy_ratio(mine: Sequence[float], theirs: Sequence[float]) -> Ratio | None:
+    """The ratio on the prompts that both have answered; None where the default has none right."""
+    shared = min(len(mine), len(theirs))
+    mean = sum(theirs[:shared]) / shared
+    if mean == 0:
+        return None
+    return Ratio(*(1 + d / mean for d in accuracy_difference(mine[:shared], theirs[:shared])))
 
 
 def foreign_share(measurement: Measurement) -> float:

@@ -19,7 +19,7 @@ from tuner.advice.paired import (
 )
 from tuner.advice.result import Comparison, FrontPoint, Recommendation
 from tuner.advice.simplify import Change
-from tuner.advice.slo import InfeasibleSlo, LevelCheck, check_levels, unmet
+from tuner.advice.slo import InfeasibleSlo, check_levels, unmet
 from tuner.measure import Measurement
 from tuner.search import Objective, ServiceLevel
 from tuner.space import Arguments, Configuration
@@ -143,9 +143,7 @@ def comparisons(pair: PairedMeasurement, objectives: Sequence[Objective]) -> tup
     )
 
 
-def _comparison(
-    objective: Objective, pair: PairedMeasurement, default: Measurement
-) -> Comparison:
+def _comparison(objective: Objective, pair: PairedMeasurement, default: Measurement) -> Comparison:
     mine = pair.measurement.metrics[objective.metric]
     theirs = default.metrics[objective.metric]
     ratio = ratio_to_default(objective, pair)

@@ -55,9 +55,7 @@ class Simplifier:
 
     """
 
-    def __init__(
-        self, space: Space, objectives: Sequence[Objective], surrogate: Surrogate
-    ) -> None:
+    def __init__(self, space: Space, objectives: Sequence[Objective], surrogate: Surrogate) -> None:
         self._space = space
         self._objectives = tuple(objectives)
         self._surrogate = surrogate
@@ -97,9 +95,7 @@ class Simplifier:
                 for o, a, b in zip(self._objectives, here, there, strict=True)
                 if o.kind == "accuracy" or a > 0
             }
-            found.append(
-                Change(feature, default.get(feature), configuration[feature], worth)
-            )
+            found.append(Change(feature, default.get(feature), configuration[feature], worth))
         return tuple(found)
 
     def _without_each(self, code: npt.NDArray[np.int32]) -> list[tuple[str, npt.NDArray[np.int32]]]:
@@ -130,4 +126,5 @@ class Simplifier:
             worse = sign * (there[:, j] - here[j])
             allowed = ACCURACY_LOSS if objective.kind == "accuracy" else LOSS * abs(here[j])
             parts.append(worse / max(allowed, 1e-12))
-        return np.max(parts, axis=0)
+        most: Floats = np.max(parts, axis=0)
+        return most

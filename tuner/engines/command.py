@@ -168,9 +168,7 @@ class CommandEngine:
         )
 
 
-def _wait(
-    process: SupervisedProcess, limit_s: float, keep_going: KeepGoing | None
-) -> int | None:
+def _wait(process: SupervisedProcess, limit_s: float, keep_going: KeepGoing | None) -> int | None:
     """How the process ended; None where it has not after so long."""
     ends = time.monotonic() + limit_s
     while (left := ends - time.monotonic()) > 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import statistics
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -14,11 +13,11 @@ from tuner.measure.answers import Reuse
 from tuner.measure.dominance import EarlyEnd
 from tuner.measure.engine_protocol import Engine, EngineFailure, InterruptedRun, KeepGoing
 from tuner.measure.in_force import InForce
-from tuner.measure.measurement import EnergyPart, EnergyProvenance, Failure, Measurement
+from tuner.measure.measurement import Failure, Measurement
 from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.memory import Memory
-from tuner.measure.metering import Metering
-from tuner.measure.meters import Meter, Reading
+from tuner.measure.metering import Metering, provenance_of
+from tuner.measure.meters import Meter
 from tuner.measure.metric_values import metrics_of, prompt_scores, prompt_seconds
 from tuner.measure.passes import Pass, run_pass, warm_up, without_energy
 from tuner.measure.phase import Loading, OnPhase, Repeat, WarmUp
@@ -120,7 +119,9 @@ class Run:
             self._setup_s += time.monotonic() - began
         return time.monotonic() - warm
 
-    def repeat(self, used_s: float, early: EarlyEnd) -> None:
+    def repeat(
+        self, used_s: float, early: EarlyEnd, answers_key: Hashable | None = None
+    ) -> None:
         """Make passes by the rules of the protocol, `used_s` of its time being gone.
 
         Raises:
@@ -134,10 +135,10 @@ class Run:
             if self._open_loop and one.n_asked:
                 size = one.n_asked  # cut by the time limit: repeats are over as many
             elif one.n_asked < size:
-                self._give_up(one, size)
+                self._give_up(one, size, early.longest_s or 0.0)
                 return
             self.passes.append(one)
-            if self._is_enough(used_s, size, early):
+            if self._is_enough(used_s, size, early, answers_key):
                 return
 
     def _block_size(self) -> int:
@@ -154,7 +155,9 @@ class Run:
         blocks = -(-batches // max(1, int(fitting)))
         return -(-batches // blocks) * self._batch
 
-    def _is_enough(self, used_s: float, size: int, early: EarlyEnd) -> bool:
+    def _is_enough(
+        self, used_s: float, size: int, early: EarlyEnd, answers_key: Hashable | None
+    ) -> bool:
         protocol, made = self._protocol, len(self.passes)
         expected_s = used_s + self._passes_s + self.passes[-1].reading.seconds
         all_answered = self._open_loop or made * size >= len(self._work)
@@ -173,6 +176,9 @@ class Run:
         graded = self.passes[-1].scores is not None
         if all_answered or not graded or expected_s > protocol.patience * protocol.max_seconds:
             return True
+        answers, n = self._memory.answers, len(self._work)
+        if answers_key is not None and answers.knows_the_rest(answers_key, self.passes, n):
+            return True
         return not early.contends(self._so_far())
 
     def window(self, indices: Sequence[int], seed: int) -> Measurement:
@@ -189,7 +195,7 @@ class Run:
         self.passes = [one]
         return self.result(window=True)
 
-    def _give_up(self, one: Pass, size: int) -> None:
+    def _give_up(self, one: Pass, size: int, longest_s: float) -> None:
         """Take what is known of a repeat that was ended in the middle."""
         interrupted = not self._keep_going()
         if self.passes:
@@ -201,8 +207,8 @@ class Run:
             self.passes.append(one)
             self._notes.append("ended early in its first repeat: there was no time for more")
         else:
-            seconds = one.reading.seconds
-            self._bounds = {"mean_e2el_ms": 1e3 * seconds * self._batch / size}
+            latency_s = max(longest_s, one.reading.seconds * self._batch / size)
+            self._bounds = {"mean_e2el_ms": 1e3 * latency_s}
             if one.reading.joules is not None:
                 self._bounds["joules_per_request"] = one.reading.joules / size
 
@@ -252,9 +258,7 @@ class Run:
             self._passes_s += time.monotonic() - began
             self._in_force = self._engine.in_force
 
-    def result(
-        self, answers_key: Hashable | None = None, *, window: bool = False
-    ) -> Measurement:
+    def result(self, answers_key: Hashable | None = None, *, window: bool = False) -> Measurement:
         """What the passes gave, and earlier answers of the same key.
 
         A `window` is one of several: that it holds few prompts is no cause for doubt.
@@ -299,7 +303,7 @@ class Run:
             metrics=metrics,
             validity=validity,
             reasons=reasons,
-            energy=_provenance(meter, readings) if "energy_j" in metrics else None,
+            energy=provenance_of(meter, readings) if "energy_j" in metrics else None,
             seconds=self._setup_s + self._passes_s,
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
@@ -337,26 +341,6 @@ class Run:
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
         )
-
-
-def _provenance(meter: Meter, readings: Sequence[Reading]) -> EnergyProvenance:
-    """Where the joules of the windows come from; at least one window has any."""
-    windows = [
-        reading.parts or (EnergyPart(meter.scope, meter.source, reading.joules),)
-        for reading in readings
-        if reading.joules is not None
-    ]
-    return EnergyProvenance(
-        energy_source=meter.source,
-        energy_scope=meter.scope,
-        energy_quantisation_rel=max(reading.quantisation_rel for reading in readings),
-        window_s=statistics.fmean(reading.seconds for reading in readings),
-        parameters=dict(meter.parameters),
-        parts=tuple(
-            replace(same[0], joules=statistics.fmean(part.joules or 0.0 for part in same))
-            for same in zip(*windows, strict=True)
-        ),
-    )
 
 
 def _narrow(passes: Sequence[Pass], interval_rel: float) -> bool:

@@ -65,7 +65,7 @@ def measure(
     rng = random.Random(seed)
     run = Run(engine, metering, arguments, work, protocol, rng, on_phase, memory, keep_going)
     try:
-        run.repeat(run.set_up(), early or EarlyEnd())
+        run.repeat(run.set_up(), early or EarlyEnd(), answers_key)
     except EngineFailure as failure:
         return run.failed(failure)
     return run.result(answers_key)

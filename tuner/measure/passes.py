@@ -35,7 +35,8 @@ class Pass:
         peak_memory_bytes: of the engine; None where unknown.
         errors: of the requests that failed, in the engine's words.
         steady: the completions whose times count: all of them, or those between ramp-up and drain.
-        foreign_share: of the machine's processor time, what other programs took; None where unknown.
+        foreign_share: of the machine's processor time that other programs took; None where
+            unknown.
 
     A pass that was given up before anything was answered has no completions.
     """
@@ -86,16 +87,22 @@ def run_pass(
         EngineFailure: also where requests got lost, or every single one failed.
     """
     chosen = work.select(indices)
+    given_up = False
+
+    def watch() -> bool:
+        nonlocal given_up
+        given_up = given_up or (keep_going is not None and not keep_going())
+        return not given_up
+
     times_before = ProcessorTimes.now(engine.pids)
     cpu_before = cpu_seconds(engine.pids)
     meter.start()
     try:
-        answers = engine.run(chosen.requests, seed=seed, seconds=seconds, keep_going=keep_going)
+        answers = engine.run(chosen.requests, seed=seed, seconds=seconds, keep_going=watch)
     finally:
         reading = read_window(meter)
     cpu_s = cpu_seconds(engine.pids) - cpu_before
     foreign = foreign_share(times_before, ProcessorTimes.now(engine.pids))
-    given_up = keep_going is not None and len(answers) < len(indices)
     if not given_up and (not answers or (seconds is None and len(answers) != len(indices))):
         words = f"{len(answers)} of {len(indices)} requests came back"
         raise EngineFailure("wrong_output", words)

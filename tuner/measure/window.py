@@ -6,10 +6,9 @@ ratios (`tuner.measure.statistics.compare`).
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -86,16 +85,20 @@ class TurnTaking:
         on_phase: OnPhase = lambda phase: None,
         keep_going: KeepGoing | None = None,
     ) -> None:
-        self._make = lambda arguments: Run(
-            engine,
-            metering,
-            arguments,
-            work,
-            protocol,
-            random.Random(seed),
-            on_phase,
-            keep_going=keep_going,
-        )
+        def make(arguments: Arguments) -> Run:
+            rng = random.Random(seed)
+            return Run(
+                engine,
+                metering,
+                arguments,
+                work,
+                protocol,
+                rng,
+                on_phase,
+                keep_going=keep_going,
+            )
+
+        self._make = make
         self._runs: dict[Hashable, Run] = {}
 
     def window(
@@ -115,7 +118,9 @@ class TurnTaking:
         Raises:
             InterruptedRun: it was given up.
         """
-        run = self._runs.setdefault(key, self._make(arguments))
+        if key not in self._runs:
+            self._runs[key] = self._make(arguments)
+        run = self._runs[key]
         try:
             return run.window(indices, seed)
         except EngineFailure as failure:
@@ -130,7 +135,7 @@ def combined(windows: Sequence[Window], scores: Sequence[float] = ()) -> Measure
 
     Args:
         windows: at least one.
-        scores: of every prompt, where they are known from elsewhere; those of the windows otherwise.
+        scores: of the prompts in the task's order.
     """
     windows = sorted(windows, key=lambda window: window.block)
     measurements = [window.measurement for window in windows]
@@ -139,7 +144,6 @@ def combined(windows: Sequence[Window], scores: Sequence[float] = ()) -> Measure
         return failed
     names = [n for n in measurements[0].metrics if all(n in m.metrics for m in measurements)]
     metrics = {name: _combined(name, windows) for name in names if name != "accuracy"}
-    scores = tuple(scores) or prompt_scores(windows)
     if scores:
         share = estimate_share(scores)
         metrics["accuracy"] = Metric(
@@ -154,29 +158,15 @@ def combined(windows: Sequence[Window], scores: Sequence[float] = ()) -> Measure
         energy=_provenance([m.energy for m in measurements if m.energy is not None]),
         seconds=math.fsum(m.seconds for m in measurements),
         setup_seconds=math.fsum(m.setup_seconds for m in measurements),
-        scores=scores,
+        scores=tuple(scores),
         notes=tuple(dict.fromkeys(note for m in measurements for note in m.notes)),
     )
-
-
-def prompt_scores(windows: Iterable[Window]) -> tuple[float, ...]:
-    """Mean score of each prompt, as far as the first ones were all answered."""
-    scores: dict[int, list[float]] = {}
-    for window in windows:
-        if len(window.measurement.scores) == len(set(window.indices)):
-            for index, score in zip(
-                sorted(set(window.indices)), window.measurement.scores, strict=True
-            ):
-                scores.setdefault(index, []).append(score)
-    answered = itertools.takewhile(scores.__contains__, itertools.count())
-    return tuple(math.fsum(scores[i]) / len(scores[i]) for i in answered)
 
 
 def _combined(name: str, windows: Sequence[Window]) -> Metric:
     first = windows[0].measurement.metrics[name]
     repeats = tuple(
-        window.measurement.metrics[name].value
-        / (window.difficulty if name in PER_REQUEST else 1.0)
+        window.measurement.metrics[name].value / (window.difficulty if name in PER_REQUEST else 1.0)
         for window in windows
     )
     if min(repeats) > 0:

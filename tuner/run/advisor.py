@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from tuner.space import Configuration, version_warning
 from tuner.study import StudySpec
 from tuner.study.session import Session
 
+if TYPE_CHECKING:
+    from tuner.surrogates import Surrogate
+
 
 class Advisor:
     """Says what a study has found.
@@ -32,9 +36,7 @@ class Advisor:
 
     """
 
-    def __init__(
-        self, spec: StudySpec, session: Session, levels: Sequence[ServiceLevel]
-    ) -> None:
+    def __init__(self, spec: StudySpec, session: Session, levels: Sequence[ServiceLevel]) -> None:
         self._spec = spec
         self._session = session
         self._levels = levels
@@ -85,7 +87,7 @@ class Advisor:
         )
 
     @cached_property
-    def _surrogate(self):  # type: ignore[no-untyped-def]  # its type loads torch
+    def _surrogate(self) -> Surrogate | None:
         return fitted_surrogate(
             self._session.space, self._session.objectives, self._session.records
         )

@@ -36,8 +36,8 @@ def early_end(
     directions = {o.metric: o.direction for o in history.objectives}
     return EarlyEnd(
         dominated=dominated_by(rivals, directions, n_requests),
-        contends=lambda mine: not any(
-            _seems_better(rival, mine, history.objectives) for _, rival in rivals
+        contends=lambda mine: (
+            not any(_seems_better(rival, mine, history.objectives) for _, rival in rivals)
         ),
         limits=_limits(limits, default),
     )
@@ -54,9 +54,7 @@ def _limits(limits: Sequence[ServiceLevel], default: Measurement | None) -> tupl
     return tuple(found)
 
 
-def _seems_better(
-    rival: Measurement, mine: Measurement, objectives: Sequence[Objective]
-) -> bool:
+def _seems_better(rival: Measurement, mine: Measurement, objectives: Sequence[Objective]) -> bool:
     """Whether a rival is ahead in every objective, by the prompts that both have answered."""
     shared = min(len(rival.scores), len(mine.scores))
     for objective in objectives:

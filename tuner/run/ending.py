@@ -53,7 +53,9 @@ def reserved_space(folder: Path) -> Iterator[None]:
     except OSError as error:
         path.unlink(missing_ok=True)
         if is_disk_full(error):
-            raise UserError(f"the disk of {folder} is full; make room, or give another --out.") from error
+            raise UserError(
+                f"the disk of {folder} is full; make room, or give another --out."
+            ) from error
     try:
         yield
     finally:

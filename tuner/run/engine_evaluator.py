@@ -73,15 +73,13 @@ class EngineEvaluator:
         self._limits = limits
         self._observe = observe
         aim_s = spec.seconds_per_trial
-        self._protocol = MeasurementProtocol(
-            max_seconds=aim_s, goodput=goodput_bounds(spec.levels)
-        )
+        self._protocol = MeasurementProtocol(max_seconds=aim_s, goodput=goodput_bounds(spec.levels))
         share_s = DEFAULT_SHARE * spec.max_seconds if spec.max_seconds else DEFAULT_PATIENCE * aim_s
         patience = max(self._protocol.patience, share_s / aim_s)
         self._patient = replace(self._protocol, patience=patience)
         self._memory = Memory(r.measurement for r in history.complete if r.measurement)
         self._drift = DriftCorrection(history, self._measure_reference)
-        self._keep_going: KeepGoing = lambda: True
+        self._asked: KeepGoing = lambda: True
         self._turns = TurnTaking(
             engine,
             metering,
@@ -89,7 +87,7 @@ class EngineEvaluator:
             self._protocol,
             seed=verification_seed(spec.seed),
             on_phase=self._on_phase,
-            keep_going=lambda: self._keep_going(),
+            keep_going=self._keep_going,
         )
         self._rates: dict[Configuration, float] = {}
         self._graded: dict[Configuration, tuple[float, ...]] = {}
@@ -98,7 +96,7 @@ class EngineEvaluator:
         self, configuration: Configuration, number: int, keep_going: KeepGoing | None = None
     ) -> Measurement:
         """Measure one configuration; the default has more time, as all are compared with it."""
-        self._keep_going = keep_going or (lambda: True)
+        self._asked = keep_going or (lambda: True)
         space, work = self._history.space, self._requests.work
         is_default = configuration == space.default
         arguments = space.arguments(configuration)
@@ -147,7 +145,7 @@ class EngineEvaluator:
         keep_going: KeepGoing | None = None,
     ) -> Window:
         """Measure a configuration for about so many seconds, as its part of a block."""
-        self._keep_going = keep_going or (lambda: True)
+        self._asked = keep_going or (lambda: True)
         arguments = self._history.space.arguments(configuration)
         indices = self._indices(configuration, block, seconds)
         seed = verification_seed(self._spec.seed) + block
@@ -183,6 +181,10 @@ class EngineEvaluator:
         rate = self._rate(configuration)
         return setup_s + (n / rate if rate else seconds)
 
+    def _keep_going(self) -> bool:
+        """Whether whoever asked for what is being measured has time left."""
+        return self._asked()
+
     def _indices(self, configuration: Configuration, block: int, seconds: float) -> list[int]:
         """Requests of a window: all configurations of a block begin at the same one."""
         size = len(self._requests.work)
@@ -212,9 +214,7 @@ class EngineEvaluator:
                 return rate.value if rate is not None and rate.value > 0 else None
         return None
 
-    def _scores(
-        self, configuration: Configuration, windows: Sequence[Window]
-    ) -> tuple[float, ...]:
+    def _scores(self, configuration: Configuration, windows: Sequence[Window]) -> tuple[float, ...]:
         """The score of each prompt: of the windows, and of the search where answers are certain.
 
         Answers that are drawn at random are not taken from the search, whose best trial is also
@@ -232,9 +232,7 @@ class EngineEvaluator:
             for index, score in zip(asked, window.measurement.scores, strict=False):
                 sums.setdefault(index, []).append(score)
         found |= {index: sum(scores) / len(scores) for index, scores in sums.items()}
-        return tuple(
-            found[i] for i in itertools.takewhile(found.__contains__, itertools.count())
-        )
+        return tuple(found[i] for i in itertools.takewhile(found.__contains__, itertools.count()))
 
     def _answers_key(self, configuration: Configuration) -> tuple[tuple[str, object], ...] | None:
         return answers_key(

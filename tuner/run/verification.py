@@ -155,9 +155,7 @@ class Verification:
         default: Sequence[Window],
         blocks: set[int],
     ) -> PairedMeasurement:
-        theirs = self._evaluator.combined(
-            self._default, [w for w in default if w.block in blocks]
-        )
+        theirs = self._evaluator.combined(self._default, [w for w in default if w.block in blocks])
         if configuration == self._default:
             return PairedMeasurement(theirs, theirs)
         shared = [w for w in mine if w.block in blocks]
@@ -172,9 +170,7 @@ class Verification:
 
     def _verified_points(self) -> list[Point]:
         objectives = self._session.objectives
-        return verified_points(
-            self._points(), self.pairs, objectives, self._default, self._levels
-        )
+        return verified_points(self._points(), self.pairs, objectives, self._default, self._levels)
 
     def _eligible_points(self) -> list[Point]:
         left_out = self.left_out

@@ -39,9 +39,7 @@ class VerificationLog:
         self._take(block, windows)
         if self._path is None:
             return
-        entries = [
-            {"configuration": dict(c), **window.to_dict()} for c, window in windows.items()
-        ]
+        entries = [{"configuration": dict(c), **window.to_dict()} for c, window in windows.items()]
         with self._path.open("a") as file:
             file.write(json.dumps({"block": block, "windows": entries}) + "\n")
 

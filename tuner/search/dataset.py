@@ -27,6 +27,8 @@ class Observation:
         cause: why it failed.
         seconds: what it took before the first measured window, and from there on; None where
             unknown.
+        bounds: the measurement was ended early, and each metric is known to be at least as bad as
+            this; None where nothing is known of it.
 
     """
 
@@ -35,6 +37,7 @@ class Observation:
     sems: Sequence[float | None] | None = None
     cause: str | None = None
     seconds: tuple[float, float] | None = None
+    bounds: Sequence[float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,19 @@ class Dataset:
         counts: how often each was measured, length n.
         failed: configurations that failed and never worked, `f x p`.
         causes: why, length f.
+        ended: configurations whose measurement was ended early and never completed, `b x p`.
+        bounds: what each of their metrics is at least as bad as, `b x m`; NaN where unknown.
         pending: configurations being measured, `q x p`.
         n_observations: how many observations there are, repeats and failures included.
         sequence: the configuration of every observation, in order, `n_observations x p`;
             empty where nobody asks what measurements take.
         seconds: of each of these before the first window and from there on,
             `n_observations x 2`; NaN where unknown.
+        complete: which of these were not ended early, so that the seconds are all of it.
         meets_levels: which rows of `baseline` are expected to keep the service levels, length
             n + q; all of them until a model has said otherwise.
+        limits: limits of interest on the outputs, transformed and minimised, length m; NaN where
+            there is none, which is everywhere until a model has scaled them.
 
     """
 
@@ -65,11 +73,15 @@ class Dataset:
     counts: npt.NDArray[np.int64]
     failed: Codes
     causes: tuple[str, ...]
+    ended: Codes
+    bounds: Floats
     pending: Codes
     n_observations: int
     sequence: Codes
     seconds: Floats
+    complete: npt.NDArray[np.bool_]
     meets_levels: npt.NDArray[np.bool_]
+    limits: Floats
 
     @classmethod
     def of(
@@ -85,13 +97,17 @@ class Dataset:
         p, m = len(space.parameters), len(outputs)
         groups: dict[bytes, list[Observation]] = {}
         broken: dict[bytes, tuple[Codes, str]] = {}
+        ended: dict[bytes, list[Observation]] = {}
         for seen in observations:
             key = seen.code.tobytes()
-            if seen.values is not None and np.isfinite(seen.values).all():
+            if seen.bounds is not None:
+                ended.setdefault(key, []).append(seen)
+            elif seen.values is not None and np.isfinite(seen.values).all():
                 groups.setdefault(key, []).append(seen)
             else:
                 broken.setdefault(key, (seen.code, seen.cause or "not a number"))
         broken = {key: entry for key, entry in broken.items() if key not in groups}
+        ended = {key: group for key, group in ended.items() if key not in groups}
         merged = [_merge(group, m) for group in groups.values()]
         pending = _stack([], p) if pending is None else pending
         return cls(
@@ -101,19 +117,28 @@ class Dataset:
             counts=np.array([len(group) for group in groups.values()], dtype=np.int64),
             failed=_stack([code for code, _ in broken.values()], p),
             causes=tuple(cause for _, cause in broken.values()),
+            ended=_stack([group[0].code for group in ended.values()], p),
+            bounds=np.array([_tightest(group, outputs) for group in ended.values()]).reshape(-1, m),
             pending=pending,
             n_observations=len(observations),
             sequence=_stack([seen.code for seen in observations if timed], p),
             seconds=np.array(
                 [seen.seconds or (np.nan, np.nan) for seen in observations if timed]
             ).reshape(-1, 2),
+            complete=np.array([seen.bounds is None for seen in observations if timed], dtype=bool),
             meets_levels=np.ones(len(groups) + len(pending), dtype=bool),
+            limits=np.full(m, np.nan),
         )
 
     @property
     def evaluated(self) -> Codes:
-        """Configurations that need no first measurement: measured, failed and pending."""
-        return np.concatenate([self.codes, self.failed, self.pending])
+        """Configurations that need no first measurement: measured, failed, ended and pending."""
+        return np.concatenate([self.codes, self.failed, self.ended, self.pending])
+
+    @property
+    def n_known(self) -> int:
+        """Number of configurations of which something is known: measured or ended."""
+        return len(self.codes) + len(self.ended)
 
     @property
     def baseline(self) -> Codes:
@@ -131,7 +156,7 @@ class Dataset:
         """Equal for equal histories, different for different ones."""
         digest = hashlib.sha256(repr((self.n_observations, self.causes)).encode())
         known = (self.codes, self.values, self.sems, self.counts, self.failed, self.pending)
-        for array in (*known, self.sequence, self.seconds):
+        for array in (*known, self.ended, self.bounds, self.sequence, self.seconds, self.complete):
             digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         return digest.digest()
 
@@ -159,6 +184,16 @@ def _merge(group: Sequence[Observation], m: int) -> tuple[Floats, Floats]:
     scatter = values.std(0, ddof=1) / np.sqrt(len(group))
     stated = np.where(np.isfinite(sems).all(0), 1 / np.sqrt(weights.sum(0)), np.nan)
     return mean, np.fmax(stated, scatter)
+
+
+def _tightest(group: Sequence[Observation], outputs: Sequence[Objective]) -> list[float]:
+    """The bound of each output that says most; NaN where there is none."""
+    found = []
+    for j, output in enumerate(outputs):
+        bounds = [b for seen in group if (b := (seen.bounds or ())[j]) is not None]
+        worst = max if output.direction == "min" else min
+        found.append(worst(bounds, default=np.nan))
+    return found
 
 
 def _stack(codes: Sequence[Codes], p: int) -> Codes:

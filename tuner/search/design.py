@@ -1,13 +1,20 @@
-"""The first measurements: the engine's default, then what covers the space best."""
+"""The first measurements: the engine's default, then what covers the space best.
+
+Where the default is known to be sensible they stay near it (`tuner.search.near_default`); in a
+table, which knows none, they lie far apart.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from tuner.search.candidates import without
+from tuner.search.near_default import near_default_design
 from tuner.space.contract import INACTIVE, Codes, Space
+from tuner.surrogates import Objective
 from tuner.surrogates.distances import DistanceTables
 
 POOL = 1_000
@@ -37,15 +44,39 @@ def design_size(space: Space, budget: int | None = None) -> int:
     return max(1, min(size, space.size))
 
 
-def initial_design(space: Space, size: int, *, seed: int = 0) -> Codes:
+def initial_design(
+    space: Space,
+    size: int,
+    *,
+    seed: int = 0,
+    objectives: Sequence[Objective] = (),
+    cost_aware: bool = False,
+) -> Codes:
     """The default and then, one by one, the configuration that adds most. Shape `size x p`.
+
+    The same seed gives the same design, and a longer design begins with the shorter one.
+
+    Args:
+        space: the space.
+        size: number of configurations; fewer where the space has no more.
+        seed: seed of what is drawn.
+        objectives: what is optimised, by which the expected good comes first.
+        cost_aware: whether what is expected to be quick comes first, too.
+
+    """
+    rng = np.random.default_rng([seed, 0])
+    if space.knows_default:
+        return near_default_design(space, objectives, size, rng, cost_aware=cost_aware)
+    return _spread_design(space, size, rng)
+
+
+def _spread_design(space: Space, size: int, rng: np.random.Generator) -> Codes:
+    """What lies far apart, for a space whose default says nothing.
 
     What adds most lies far from all chosen so far (in the mean over parameters of the distance
     between values) and has values that few of them have; the numbers of all chosen are then
-    pulled towards their middles (`INWARD`). The same seed gives the same design, and a longer
-    design begins with the shorter one.
+    pulled towards their middles (`INWARD`).
     """
-    rng = np.random.default_rng([seed, 0])
     pool = space.rows()
     if pool is None:
         pool = np.unique(space.sample(POOL, rng), axis=0)

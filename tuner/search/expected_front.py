@@ -24,7 +24,8 @@ class ExpectedFront:
 
     Attributes:
         means: expected objectives of measured and pending configurations, `(n + q) x m`.
-        on_front: which of them are non-dominated among those that keep the service levels.
+        on_front: which of them are non-dominated among those that keep the service levels, and
+            the limits of interest where any does.
         reference: reference point of the hypervolume, length m.
 
     """
@@ -38,9 +39,11 @@ class ExpectedFront:
         """What a model of the objectives (larger is better) expects of a dataset."""
         posterior = model.posterior(as_inputs(dataset.baseline)[:, None])
         means = -posterior.mean[:, 0].numpy()
-        on_front = dataset.meets_levels.copy()
-        on_front[dataset.meets_levels] = minimal(means[dataset.meets_levels])
-        return cls(means, on_front, reference_point(means))
+        reference = reference_point(means, dataset.limits)
+        counts = dataset.meets_levels & (means < reference).all(1)
+        on_front = counts if counts.any() else dataset.meets_levels.copy()
+        on_front[on_front] = minimal(means[on_front])
+        return cls(means, on_front, reference)
 
     @property
     def points(self) -> Floats:
@@ -48,12 +51,19 @@ class ExpectedFront:
         return self.means[self.on_front]
 
 
-def reference_point(points: Floats) -> Floats:
-    """A point behind the worst of all points, so that both ends of a front stay worth finding.
+def reference_point(points: Floats, limits: Floats) -> Floats:
+    """Limits of interest; where there is none, a point behind the worst of all points.
 
-    Bad outliers are cut off before (`OutcomeTransform.upper_clip`), so one absurd value cannot
-    move it far.
+    Behind the worst, so that both ends of a front stay worth finding. Bad outliers are cut off
+    before (`OutcomeTransform.upper_clip`), so one absurd value cannot move it far.
+
+    Args:
+        points: what is expected of all that was measured, `n x m`.
+        limits: limits on the outputs, of which the m objectives are the first; NaN for none.
+
     """
     best, worst = points.min(0), points.max(0)
-    padded: Floats = worst + PADDING * np.maximum(worst - best, 1e-3)
-    return padded
+    padded = worst + PADDING * np.maximum(worst - best, 1e-3)
+    stated = limits[: len(padded)]
+    reference: Floats = np.where(np.isnan(stated), padded, stated)
+    return reference

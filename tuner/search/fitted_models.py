@@ -45,7 +45,15 @@ class FittedModels:
         torch.empty(RETAINED, dtype=torch.float64)
         with single_thread():
             return cls(
-                Surrogate.fit(space, dataset.codes, dataset.values, dataset.sems, outputs),
+                Surrogate.fit(
+                    space,
+                    dataset.codes,
+                    dataset.values,
+                    dataset.sems,
+                    outputs,
+                    ended=dataset.ended,
+                    bounds=dataset.bounds,
+                ),
                 Feasibility.fit(space, dataset.codes, dataset.failed, dataset.causes),
                 CostModel.fit(space, dataset),
             )

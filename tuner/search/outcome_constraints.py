@@ -41,18 +41,13 @@ class OutcomeConstraints:
         levels: Sequence[ServiceLevel],
     ) -> OutcomeConstraints:
         """The levels; one that is relative to a default nobody could measure binds nothing."""
-        measured = (dataset.codes == space.encode([space.default])[0]).all(1)
-        row = dataset.values[measured][0] if measured.any() else None
-        names = [o.metric for o in outputs]
-        default = {} if row is None else dict(zip(names, row.tolist(), strict=True))
+        default = default_metrics(space, dataset, outputs)
         columns, bounds = [], []
         for level, limit in zip(levels, limits_of(levels, default), strict=True):
             if limit is None:
                 continue
             column = next(
-                j
-                for j, o in enumerate(outputs)
-                if (o.metric, o.direction) == (level.metric, level.direction)
+                j for j, o in enumerate(outputs) if (o.metric, o.direction) == _bounded(level)
             )
             transform = surrogate.transforms[column]
             columns.append(column)
@@ -76,3 +71,39 @@ class OutcomeConstraints:
             z = (mean[:, column] - bound) / variance[:, column].sqrt()
             probability *= torch.special.ndtr(z)
         return probability
+
+
+def default_metrics(
+    space: Space, dataset: Dataset, outputs: Sequence[Objective]
+) -> dict[str, float]:
+    """What was measured of the default configuration, by metric; empty where it was not."""
+    measured = (dataset.codes == space.encode([space.default])[0]).all(1)
+    if not measured.any():
+        return {}
+    row = dataset.values[measured][0]
+    return {output.metric: float(v) for output, v in zip(outputs, row, strict=True)}
+
+
+def transformed_limits(
+    space: Space,
+    dataset: Dataset,
+    surrogate: Surrogate,
+    outputs: Sequence[Objective],
+    limits: Sequence[ServiceLevel],
+) -> Floats:
+    """Limits of interest on the outputs, transformed and minimised; NaN for none. Length m.
+
+    One that is relative to a default nobody could measure is none.
+    """
+    found = np.full(len(outputs), np.nan)
+    default = default_metrics(space, dataset, outputs)
+    for level, limit in zip(limits, limits_of(limits, default), strict=True):
+        for j, output in enumerate(outputs):
+            if limit is not None and (output.metric, output.direction) == _bounded(level):
+                bound = -surrogate.transforms[j].transform_limit(limit)
+                found[j] = np.fmin(found[j], bound)
+    return found
+
+
+def _bounded(level: ServiceLevel) -> tuple[str, str]:
+    return level.metric, level.direction

@@ -18,7 +18,7 @@ from tuner.search.candidates import evaluated, optimize_acquisition
 from tuner.search.dataset import Dataset
 from tuner.search.expected_front import ExpectedFront
 from tuner.search.fitted_models import FittedModels
-from tuner.search.outcome_constraints import OutcomeConstraints
+from tuner.search.outcome_constraints import OutcomeConstraints, transformed_limits
 from tuner.search.pareto import hypervolume
 from tuner.search.replication import replication_value
 from tuner.search.single_thread import single_thread
@@ -63,6 +63,7 @@ def rank_candidates(
     fitted: FittedModels,
     seed: int,
     acquisition: AcquisitionFactory = exact_ehvi,
+    limits: Sequence[ServiceLevel] = (),
 ) -> CandidateRanking:
     """Rank what to measure next after a dataset, by the models fitted to it.
 
@@ -76,7 +77,11 @@ def rank_candidates(
         constraints = OutcomeConstraints.of(space, dataset, surrogate, outputs, levels)
         weights = AcquisitionWeights(surrogate, fitted.feasibility, constraints, fitted.cost)
         mean, variance = surrogate.moments(dataset.baseline)
-        dataset = replace(dataset, meets_levels=constraints.is_feasible(mean.numpy()))
+        dataset = replace(
+            dataset,
+            meets_levels=constraints.is_feasible(mean.numpy()),
+            limits=transformed_limits(space, dataset, surrogate, outputs, limits),
+        )
         model = surrogate.objective_model(len(objectives))
         gain = exact_ehvi(model, dataset)
         value = WeightedAcquisition(

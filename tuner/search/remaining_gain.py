@@ -43,6 +43,8 @@ def remaining_gain(ranking: CandidateRanking, seed: int) -> float:
     feasible = ranking.constraints.is_feasible(sampled)
     if not len(front):
         return float(feasible.any(1).mean())
+    if not ranking.hypervolume:  # nothing keeps the limits of interest
+        return 1.0
     added = np.where(feasible[..., None], -sampled[..., : front.shape[1]], np.inf)
     shares = set_gains(added, front, ranking.front.reference) / ranking.hypervolume
     expected = float(ranking.gains[best[0]]) / ranking.hypervolume

@@ -35,7 +35,8 @@ def replication_value(
     m = front.means.shape[1]
     mean, variance = (t[:, :m] for t in surrogate.moments(codes))
     noise = torch.stack([model.noise for model in surrogate.models[:m]])
-    known = torch.stack([model.known_variance for model in surrogate.models[:m]], 1)
+    n = len(dataset.codes)  # behind these rows a model may have some of which it knows bounds
+    known = torch.stack([model.known_variance[:n] for model in surrogate.models[:m]], 1)
     counts = torch.from_numpy(dataset.counts[indices])
     single = known[torch.from_numpy(indices)] * counts[:, None]
     now_noise, next_noise = noise + single / counts[:, None], noise + single / (counts[:, None] + 1)

@@ -42,15 +42,17 @@ class ParetoSampler(optuna.samplers.BaseSampler):
     what has the greatest acquisition value, weighed by the probability that it can be measured at
     all. A noisy front configuration is proposed again when that is worth more
     than a new one. The objective function has to call `space.suggest(trial)`. Service levels are
-    outcome constraints: a configuration counts with the probability that it keeps them.
+    outcome constraints: a configuration counts with the probability that it keeps them. Limits of
+    interest say where gains end to count.
 
     Everything is rebuilt from the trials of the study: a sampler made anew proposes what the old
     one would have proposed. From a trial it reads `values`, and from its user attributes
     `tuner:levels` (what `outputs` has beyond the objectives), `tuner:sem` (standard errors of all
     of these, None where unknown), `tuner:seconds` (what it took before the first measured window,
     and from there on) and, for failed trials, `tuner:cause`. A trial that failed without a cause
-    counts as interrupted and its configuration is proposed once more. Running trials are taken
-    into account.
+    counts as interrupted and its configuration is proposed once more. A pruned trial with
+    `tuner:bounds` was ended early: each of `outputs` is at least as bad as its bound there (None
+    where nothing is known of it). Running trials are taken into account.
 
     Args:
         space: the space to search.
@@ -59,6 +61,8 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         budget: number of trials planned, if known: the initial design is sized to it.
         rule: when the study counts as finished, whatever the acquisition.
         levels: service levels.
+        limits: limits of interest on objectives (`mean_e2el_ms<5x`): the reference point of the
+            hypervolume. Objectives without one have it behind the worst that is expected.
         cost_aware: whether to ask for progress per second instead of per measurement: expected
             gains are divided by what a measurement is expected to take, restarts of the engine
             counted.
@@ -77,18 +81,24 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         budget: int | None = None,
         rule: StopRule | None = None,
         levels: Sequence[ServiceLevel] = (),
+        limits: Sequence[ServiceLevel] = (),
         cost_aware: bool = False,
         acquisition: str | AcquisitionFactory | None = None,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
         self.levels = tuple(levels)
+        self.limits = tuple(limits)
+        _check_limits(self.limits, self.objectives)
         self.outputs = modelled_outputs(self.objectives, self.levels)
         self.cost_aware = cost_aware
         self.acquisition = acquisition_factory(acquisition)
         self.seed = seed
         self.rule = rule or StopRule()
-        self._design = initial_design(space, design_size(space, budget), seed=seed)
+        size = design_size(space, budget)
+        self._design = initial_design(
+            space, size, seed=seed, objectives=self.objectives, cost_aware=cost_aware
+        )
         self._codes: dict[tuple[tuple[str, Any], ...], Codes | None] = {}
         self._fits: OrderedDict[bytes, FittedModels] = OrderedDict()
         self._rankings: OrderedDict[bytes, CandidateRanking] = OrderedDict()
@@ -148,15 +158,15 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         if isinstance(seen, optuna.Study):
             seen = self._observations(seen.get_trials(deepcopy=False))
         dataset = self._dataset(seen)
-        left = max(len(self._design) - len(dataset.codes), 0)
+        left = max(len(self._design) - dataset.n_known, 0)
         if len(dataset.evaluated) >= self.space.size:
             return self.rule.exhausted(self.space.size)
         if left or not len(dataset.codes):
-            return self.rule.starting(len(dataset.codes), len(self._design))
+            return self.rule.starting(dataset.n_known, len(self._design))
         gains = []
         for back in range(self.rule.patience):
             past = self._dataset(seen[: len(seen) - back])
-            if len(past.codes) < len(self._design):
+            if not len(past.codes) or past.n_known < len(self._design):
                 break
             gains.append(self._remaining_gain(past))
             if gains[-1] >= self.rule.share:
@@ -168,7 +178,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         return Dataset.of(self.space, self.outputs, seen, pending, timed=self.cost_aware)
 
     def _next(self, dataset: Dataset) -> Codes:
-        if len(dataset.codes) < len(self._design):
+        if dataset.n_known < len(self._design):
             design = without(self._design, dataset.evaluated)
             if len(design):
                 first: Codes = design[0]
@@ -199,6 +209,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
                 self._fitted(dataset),
                 self.seed,
                 self.acquisition,
+                self.limits,
             )
             while len(self._rankings) > CACHE_SIZE:
                 self._rankings.popitem(last=False)
@@ -247,6 +258,10 @@ class ParetoSampler(optuna.samplers.BaseSampler):
                 sems = trial.user_attrs.get(SEM)
                 seen.append(Observation(code, values, sems, seconds=_seconds(trial)))
                 continue
+            if trial.state == TrialState.PRUNED and BOUNDS in trial.user_attrs:
+                bounds = trial.user_attrs[BOUNDS]
+                seen.append(Observation(code, seconds=_seconds(trial), bounds=bounds))
+                continue
             cause = trial.user_attrs.get(CAUSE)
             if cause is None and code.tobytes() not in lost:
                 lost.add(code.tobytes())
@@ -270,6 +285,18 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             except (ValueError, UserError):
                 self._codes[key] = None
         return self._codes[key]
+
+
+def _check_limits(limits: Sequence[ServiceLevel], objectives: Sequence[Objective]) -> None:
+    """Refuse limits on what is no objective, or on its good side."""
+    for limit in limits:
+        if (limit.metric, limit.direction) not in {(o.metric, o.direction) for o in objectives}:
+            known = ", ".join(
+                f"{o.metric}{'<' if o.direction == 'min' else '>='}.." for o in objectives
+            )
+            raise UserError(
+                f"the limit {limit.text} is on no objective; it has to be one of {known}"
+            )
 
 
 def _seconds(trial: FrozenTrial) -> tuple[float, float] | None:

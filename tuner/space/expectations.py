@@ -59,9 +59,13 @@ class Expectation:
     value: Value | None = None
 
     def at(self, value: Value, default: Value) -> float:
-        """The effect of a value of the feature, against its default for a number."""
+        """The effect of a value of the feature, against its default for a number.
+
+        None for numbers of 0 and below, which may stand in for the values of the file.
+        """
         if self.of == "number":
-            return self.effect * math.log(float(value) / float(default))
+            ratio = float(value) / float(default) if default else 0.0
+            return self.effect * math.log(ratio) if ratio > 0 else 0.0
         return self.effect if value == self.value else 0.0
 
 

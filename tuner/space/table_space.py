@@ -13,7 +13,7 @@ from tuner.errors import UserError
 from tuner.space import _ranges
 from tuner.space._columns import parameters_of
 from tuner.space.configuration import Configuration, Value
-from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter
+from tuner.space.contract import ENUMERABLE, INACTIVE, Arguments, Codes, Parameter, Space
 
 if TYPE_CHECKING:
     import optuna
@@ -46,6 +46,28 @@ class TableSpace:
         """For each row of the table its place in `rows_`."""
         self._index = {row.tobytes(): i for i, row in enumerate(self.rows_)}
         self._default = _medoid(self)
+        self._knows_default = False
+
+    @classmethod
+    def among(cls, space: Space, codes: Codes) -> TableSpace:
+        """Some configurations of another space, with its parameters and, if it is one, its default.
+
+        Args:
+            space: the space.
+            codes: rows of it, `n x p`, in the order in which they become `rows_`; each counts once.
+
+        """
+        _, first = np.unique(codes, axis=0, return_index=True)
+        rows = _int32(codes[np.sort(first)])
+        other = cls.__new__(cls)
+        other._parameters = space.parameters
+        other.rows_ = rows
+        other._index = {row.tobytes(): i for i, row in enumerate(rows)}
+        other.row_of = other.index(codes)
+        default = other._index.get(space.encode([space.default])[0].tobytes())
+        other._default = _medoid(other) if default is None else default
+        other._knows_default = default is not None and space.knows_default
+        return other
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -59,12 +81,13 @@ class TableSpace:
 
     @property
     def knows_default(self) -> bool:
-        """No: a table says nothing about an engine's default."""
-        return False
+        """Only where the rows are those of a space that does: a table says nothing about it."""
+        return self._knows_default
 
     def starting_anywhere(self, seed: int) -> TableSpace:
         """The same space with a row drawn by the seed for its default."""
         other = copy(self)
+        other._knows_default = False
         other._default = int(np.random.default_rng([seed, 99]).integers(len(self)))
         return other
 

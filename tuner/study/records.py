@@ -21,7 +21,7 @@ class Record:
         configuration: what was measured.
         state: `complete`; `pruned` where the measurement was ended early, beyond the limits of
             interest, and all that is known are `measurement.bounds`; `failed` with the cause in
-            `measurement.failure`; `interrupted` where the process ended before there was an outcome.
+            `measurement.failure`; `interrupted` where it ended before there was an outcome.
         measurement: what came of it; None only where the trial was interrupted.
         values: the objectives in the study's order; empty unless complete.
         ask_seconds: how long the proposal took.

@@ -104,10 +104,10 @@ def tell(
     objectives: Sequence[Objective],
     outputs: Sequence[Objective],
 ) -> None:
-    """Commit the outcome of a trial: values where it ran, PRUNED and bounds where it was ended
-    early, FAIL and the cause where it did not run.
+    """Commit the outcome of a trial.
 
-    `outputs` are the objectives and then what service levels add.
+    Values where it ran, PRUNED and bounds where it was ended early, FAIL and the cause where it did
+    not run. `outputs` are the objectives and then what service levels add.
     """
     import optuna
 

@@ -182,9 +182,7 @@ class LaunchedServer:
                 raise
         raise AssertionError
 
-    def _wait_until_ready(
-        self, process: SupervisedProcess, keep_going: KeepGoing | None
-    ) -> None:
+    def _wait_until_ready(self, process: SupervisedProcess, keep_going: KeepGoing | None) -> None:
         deadline = time.monotonic() + self._load_s
         with self._client() as client:
             while time.monotonic() < deadline:

@@ -1,0 +1,117 @@
+"""First measurements near a default that is known to be sensible.
+
+The default is what an engine's makers found to work, and most of a space is far worse. So each of
+the first configurations changes a few of its decisions; together they cover as many decisions and
+values as their number allows. What is expected to be good and quick comes first.
+
+Notation: N candidates, p parameters, m objectives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tuner.search.acquisition import ehvi
+from tuner.search.cost import expected_seconds
+from tuner.search.pareto import free_boxes, hypervolume, minimal
+from tuner.space import Knowledge
+from tuner.space.contract import INACTIVE, Codes, Space
+from tuner.surrogates import Objective
+
+Floats = npt.NDArray[np.float64]
+
+CHANGES = 3
+"""Decisions in which a first configuration differs from the default, at most."""
+POOL = 1_200
+"""Changed defaults among which the design is chosen."""
+COST_SPAN = math.log(10.0)
+"""Ten times the default's energy or latency is where gains end to count."""
+ACCURACY_SPAN = 0.2
+"""So much less accuracy than the default's is, too."""
+NOVELTY = 0.5
+"""Weight of three changes that were not seen yet, against an enlarged front."""
+SURE = 1e-3
+"""Standard deviation of what is expected: as good as none."""
+
+
+def near_default_design(
+    space: Space,
+    objectives: Sequence[Objective],
+    size: int,
+    rng: np.random.Generator,
+    *,
+    cost_aware: bool = False,
+) -> Codes:
+    """The default, and one by one what is worth most. Shape `size x p`.
+
+    A candidate is worth the share by which it is expected to enlarge the front of what was chosen
+    before, and how new its changes are: each counts the less, the more often its decision was
+    changed and its value was seen before. Where costs count, it is worth per expected second.
+    """
+    default = space.encode([space.default])
+    pool = _pool(space, default, rng)
+    changed = changes(pool, default)
+    expected = _expected(space, objectives, pool)
+    seconds = expected_seconds(space, pool) if cost_aware else np.ones(len(pool))
+    seen = [np.zeros(len(parameter.values) + 1) for parameter in space.parameters]
+    times_changed = np.zeros(pool.shape[1])
+    chosen = [0]
+    while len(chosen) < min(size, len(pool)):
+        last = chosen[-1]
+        times_changed += changed[last]
+        for j, counts in enumerate(seen):
+            counts[pool[last, j]] += 1  # the last one counts what is inactive
+        rarity = np.stack([1 / (1 + counts[pool[:, j]]) for j, counts in enumerate(seen)], 1)
+        novelty = NOVELTY * (changed * rarity / (1 + times_changed)).sum(1) / CHANGES
+        worth = (_gained_share(expected, chosen) + novelty) / seconds
+        worth[chosen] = -np.inf
+        chosen.append(int(worth.argmax()))
+    return pool[chosen]
+
+
+def changes(codes: Codes, default: Codes) -> npt.NDArray[np.bool_]:
+    """Where rows `N x p` decide otherwise than the default, `N x p`.
+
+    What a change switches on or off comes with it and is none of its own.
+    """
+    return np.asarray((codes != default) & (default != INACTIVE) & (codes != INACTIVE))
+
+
+def _pool(space: Space, default: Codes, rng: np.random.Generator) -> Codes:
+    """The default and different rows with few changes, in random order, `N x p`."""
+    start = np.repeat(default, POOL // CHANGES, axis=0)
+    mutants = [space.mutate(start, rng, changes=k + 1) for k in range(CHANGES)]
+    pool = np.unique(np.concatenate(mutants), axis=0)
+    pool = pool[(pool != default).any(1)]
+    few = changes(pool, default).sum(1) <= CHANGES
+    pool = pool[few] if few.any() else pool
+    return np.concatenate([default, rng.permutation(pool)])
+
+
+def _expected(space: Space, objectives: Sequence[Objective], codes: Codes) -> Floats:
+    """What is expected of configurations, minimised, in shares of where gains end, `N x m`.
+
+    The default is at 0, and gains end at 1.
+    """
+    columns = []
+    for objective in objectives:
+        span = ACCURACY_SPAN if objective.kind == "accuracy" else COST_SPAN
+        sign = 1.0 if objective.direction == "min" else -1.0
+        columns.append(sign * Knowledge.of(space, objective.kind).total(codes) / span)
+    return np.stack(columns, 1) if columns else np.zeros((len(codes), 1))
+
+
+def _gained_share(expected: Floats, chosen: Sequence[int]) -> Floats:
+    """By what share each candidate enlarges the hypervolume of those chosen, length N."""
+    reference = np.ones(expected.shape[1])
+    front = expected[chosen]
+    front = front[minimal(front)]
+    mean = torch.from_numpy(expected)
+    gain = ehvi(mean, torch.full_like(mean, SURE), free_boxes(front, reference))
+    share: Floats = gain.numpy() / hypervolume(front, reference)
+    return share
