@@ -18,7 +18,12 @@ from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.memory import Memory
 from tuner.measure.metering import Metering, provenance_of
 from tuner.measure.meters import Meter
-from tuner.measure.metric_values import metrics_of, prompt_scores, prompt_seconds
+from tuner.measure.metric_values import (
+    metrics_of,
+    narrow_enough,
+    prompt_scores,
+    prompt_seconds,
+)
 from tuner.measure.passes import Pass, run_pass, warm_up, without_energy
 from tuner.measure.phase import Loading, OnPhase, Repeat, WarmUp
 from tuner.measure.validity import check
@@ -119,9 +124,7 @@ class Run:
             self._setup_s += time.monotonic() - began
         return time.monotonic() - warm
 
-    def repeat(
-        self, used_s: float, early: EarlyEnd, answers_key: Hashable | None = None
-    ) -> None:
+    def repeat(self, used_s: float, early: EarlyEnd, answers_key: Hashable | None = None) -> None:
         """Make passes by the rules of the protocol, `used_s` of its time being gone.
 
         Raises:
@@ -159,27 +162,28 @@ class Run:
         self, used_s: float, size: int, early: EarlyEnd, answers_key: Hashable | None
     ) -> bool:
         protocol, made = self._protocol, len(self.passes)
-        expected_s = used_s + self._passes_s + self.passes[-1].reading.seconds
-        all_answered = self._open_loop or made * size >= len(self._work)
-        enough = made >= (1 if self._open_loop else protocol.min_repeats)
         if why := early.why(self._so_far()):
             self._notes.append(f"ended early after repeat {made}: {why}")
             return True
-        if all_answered:
-            if made >= protocol.max_repeats:
-                return True
-            if enough and _narrow(self.passes, protocol.interval_rel):
-                return True
-        factor = 1.0 if enough else _OVERRUN
-        if expected_s <= factor * protocol.max_seconds:
-            return False
-        graded = self.passes[-1].scores is not None
-        if all_answered or not graded or expected_s > protocol.patience * protocol.max_seconds:
+        all_answered = self._open_loop or made * size >= len(self._work)
+        enough = made >= (1 if self._open_loop else protocol.min_repeats)
+        narrow = enough and narrow_enough(self.passes, protocol.interval_rel)
+        if all_answered and (narrow or made >= protocol.max_repeats):
             return True
+        expected_s = used_s + self._passes_s + self.passes[-1].reading.seconds
+        if expected_s <= (1.0 if enough else _OVERRUN) * protocol.max_seconds:
+            return False
+        late = expected_s > protocol.patience * protocol.max_seconds
+        return all_answered or late or not self._wants_the_rest(early, answers_key)
+
+    def _wants_the_rest(self, early: EarlyEnd, answers_key: Hashable | None) -> bool:
+        """Whether the answers to the prompts that are left may still matter."""
+        if self.passes[-1].scores is None:
+            return False
         answers, n = self._memory.answers, len(self._work)
         if answers_key is not None and answers.knows_the_rest(answers_key, self.passes, n):
-            return True
-        return not early.contends(self._so_far())
+            return False
+        return early.contends(self._so_far())
 
     def window(self, indices: Sequence[int], seed: int) -> Measurement:
         """One pass over these requests, as a measurement with a single repeat.
@@ -341,13 +345,3 @@ class Run:
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
         )
-
-
-def _narrow(passes: Sequence[Pass], interval_rel: float) -> bool:
-    """Whether the intervals of energy and mean latency are narrow enough."""
-    metrics = metrics_of(passes, "", None)
-    watched = [metrics[m] for m in ("joules_per_request", "mean_e2el_ms") if m in metrics]
-    return all(
-        metric.high is not None and metric.high - metric.value <= interval_rel * metric.value
-        for metric in watched
-    )
