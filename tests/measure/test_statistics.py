@@ -130,7 +130,7 @@ def test_one_burst_among_six_blocks_moves_the_ratio_hardly():
 @pytest.mark.parametrize("blocks", [6, 8, 12, 20])
 @pytest.mark.parametrize("tail", ["normal", "bursts", "student"])
 def test_the_interval_of_a_ratio_covers_the_truth_under_disturbances_with_heavy_tails(blocks, tail):
-    """One window in ten of either configuration is up to ten times slower, or noise has 3 degrees."""
+    """One window in twenty is up to ten times slower, or the noise has three degrees of freedom."""
     rng = np.random.default_rng(blocks)
     covered = narrow = 0
     trials = 1500

@@ -27,7 +27,7 @@ WORSE = 0.1
 may join then."""
 LARGEST_SHARE = 0.4
 """Share of a time limit that is kept for verification at most."""
-MAX_JOINING = 3
+MAX_JOINING = 6
 """Configurations that join later, because what was verified turns out to be worse."""
 WINDOW_S = 1.5
 """A window takes about so long, a batch at least; longer or shorter by the time that there is."""
