@@ -151,7 +151,7 @@ def test_seconds_of_an_ended_measurement_make_its_like_no_cheaper(space):
         for found in (seen, whole, as_if_whole)
     )
     assert (seconds > 0.9 * without).all()
-    assert (taken_for_whole < 0.7 * without).all()
+    assert taken_for_whole.mean() < 0.5 * without.mean()
 
 
 def test_nothing_is_known_of_seconds_where_all_were_ended(space):
