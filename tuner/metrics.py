@@ -73,6 +73,9 @@ def _definitions() -> Iterator[MetricDefinition]:
     )
     yield define("mean_output_tokens", "tok", "other", "min", "tokens of an answer")
     yield define("peak_memory_mb", "MB", "memory", "min", "of the GPU, or the resident set")
+    yield define(
+        "foreign_cpu_share", "1", "other", "min", "of the machine's processors, by other programs"
+    )
     yield define("accuracy", "1", "accuracy", "max", "mean score of the graded answers")
 
 

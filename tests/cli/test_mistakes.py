@@ -28,12 +28,14 @@ def mistake(capsys, monkeypatch, *words: str) -> str:
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("good.jsonl").write_text(PROMPTS)
+    Path("good.gguf").write_bytes(b"GGUF")
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["--model", "./missing", "--task", "good.jsonl"], ["./missing", "folder"]),
+        (["--model", "good.gguf", "--task", "good.jsonl"], ["good.gguf", "--launch llama.cpp"]),
         (["--model", "builtin:huge"], ["builtin:huge", "builtin:small"]),
         (["--task", "missing.jsonl"], ["missing.jsonl"]),
         (["--model", "./here"], ["--task"]),

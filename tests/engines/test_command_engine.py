@@ -15,7 +15,7 @@ from test_worker import is_gone
 
 from tuner.engines import CommandEngine
 from tuner.errors import UserError
-from tuner.measure import Measurement
+from tuner.measure import InterruptedRun, Measurement
 
 
 def arguments(load=None, request=None, harness=None, hardware=None):
@@ -189,21 +189,14 @@ def test_a_command_without_end_is_a_hang_and_ends_with_its_children():
     assert is_gone(int(measurement.failure.message.split("child ")[1].split()[0]))
 
 
-def test_configurations_are_measured_beside_one_another(tmp_path):
-    log = tmp_path / "log"
-    program = (
-        "import sys; open(sys.argv[1], 'a').write(sys.argv[2]); "
-        "sys.exit('it broke') if sys.argv[2] == 'c' else print('{\"size\": 1}')"
-    )
-    engine = python(program, str(log), "{name}")
-    found = engine.measure_interleaved([arguments({"name": n}) for n in "abc"], 4)
-    order = log.read_text()
-    assert order.count("a") == order.count("b") == 4
-    assert order.count("c") == 1  # it takes no part after it failed
-    without = order.replace("c", "")
-    assert all(set(without[i : i + 2]) == {"a", "b"} for i in range(0, 8, 2))
-    assert [m.failure is None for m in found] == [True, True, False]
-    assert found[0].metrics["size"].n == 4
+def test_a_command_is_ended_when_there_is_no_time_for_it():
+    engine = python("import time; print('{\"size\": 1}', flush=True); time.sleep(60)")
+    ends = time.monotonic() + 0.5
+    with pytest.raises(InterruptedRun):
+        engine.measure(arguments({}), keep_going=lambda: time.monotonic() < ends)
+    assert time.monotonic() < ends + 10
+    quick = python("print('{\"size\": 1}')")
+    assert quick.measure(arguments({}), repeats=2).metrics["size"].n == 2
 
 
 class Space:

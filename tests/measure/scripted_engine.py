@@ -44,7 +44,7 @@ class ScriptedEngine:
     def now(self):
         return self.script.get(self.in_force.model_asked, {})
 
-    def apply(self, arguments):
+    def apply(self, arguments, *, keep_going=None):
         self.in_force = InForce(model_asked=arguments.load["model"])
         self.in_force = replace(self.in_force, **self.now.get("in_force", {}))
         self.calls.append(("apply", arguments.load["model"]))
@@ -52,7 +52,7 @@ class ScriptedEngine:
             raise EngineFailure("refused", self.now["refuse"])
         return self.in_force
 
-    def run(self, requests, *, seed, seconds=None):
+    def run(self, requests, *, seed, seconds=None, keep_going=None):
         name = self.in_force.model_asked
         self.runs[name] = self.runs.get(name, 0) + 1
         self.calls.append(("run", name, tuple(requests), seed, seconds))
@@ -68,7 +68,8 @@ class ScriptedEngine:
             batch = requests[start : start + 2]
             end = time.perf_counter() + each * len(batch)
             while time.perf_counter() < end:
-                pass
+                if keep_going is not None and not keep_going():
+                    return completions
             completions += [
                 Completion(answer(r.prompt, seed), 3, 5, each, 2 * each, 2 * each, "stop")
                 for r in batch

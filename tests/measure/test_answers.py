@@ -52,7 +52,9 @@ def test_no_answer_is_graded_twice():
 
 
 def slow_after(engine_s):
-    return MeasurementProtocol(max_seconds=engine_s, warmup_seconds=0.0, max_repeats=3, max_cv=1e9)
+    return MeasurementProtocol(
+        max_seconds=engine_s, warmup_seconds=0.0, max_repeats=3, max_cv=1e9, patience=1.0
+    )
 
 
 def test_answers_that_time_did_not_allow_are_those_of_a_configuration_that_answers_alike():
@@ -96,8 +98,8 @@ def test_answers_that_differ_are_not_reused_and_said_to_differ(tokens):
     from dataclasses import replace
 
     class Longer(ScriptedEngine):
-        def run(self, requests, *, seed, seconds=None):
-            completions = super().run(requests, seed=seed, seconds=seconds)
+        def run(self, requests, *, seed, seconds=None, keep_going=None):
+            completions = super().run(requests, seed=seed, seconds=seconds, keep_going=keep_going)
             if self.in_force.model_asked == "b":
                 completions = [replace(c, n_output_tokens=tokens) for c in completions]
             return completions

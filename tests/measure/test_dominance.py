@@ -9,6 +9,7 @@ import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
 from tuner.measure import (
+    EarlyEnd,
     Measurement,
     MeasurementProtocol,
     Memory,
@@ -110,7 +111,13 @@ def test_a_clear_loser_is_measured_once_and_the_others_as_often_as_before():
     ]
     dominated = dominated_by([("trial 0", good[0])], OBJECTIVES, 12)
     slow = measure(
-        engine, Metering(), arguments("slow"), task(), QUICK, memory=memory, dominated=dominated
+        engine,
+        Metering(),
+        arguments("slow"),
+        task(),
+        QUICK,
+        memory=memory,
+        early=EarlyEnd(dominated=dominated),
     )
     assert len(engine.passes("slow")) == 1
     assert slow.validity == "valid"
@@ -120,7 +127,15 @@ def test_a_clear_loser_is_measured_once_and_the_others_as_often_as_before():
         assert metric.low <= metric.value <= metric.high
     assert slow.metrics["joules_per_request"].sem > 0
     assert slow.metrics["mean_e2el_ms"].n == 1
-    measure(engine, Metering(), arguments("d"), task(), QUICK, memory=memory, dominated=dominated)
+    measure(
+        engine,
+        Metering(),
+        arguments("d"),
+        task(),
+        QUICK,
+        memory=memory,
+        early=EarlyEnd(dominated=dominated),
+    )
     assert len(engine.passes("d")) == 4
     assert Measurement.from_dict(slow.to_dict()) == slow
 

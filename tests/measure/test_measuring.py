@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
 from tuner.measure import (
+    EarlyEnd,
     EngineFailure,
-    InterleavedRound,
+    InterruptedRun,
+    Limit,
     Loading,
     Measurement,
     MeasurementProtocol,
     Metering,
     Repeat,
+    TurnTaking,
     WarmUp,
+    Window,
+    combined,
     measure,
-    measure_interleaved,
 )
 
 QUICK = MeasurementProtocol(max_seconds=2.0, max_repeats=4, warmup_seconds=0.1, interval_rel=0.0)
@@ -84,14 +90,13 @@ def test_a_slow_configuration_answers_a_part_of_the_prompts_in_each_pass():
     assert measurement.metrics["accuracy"].n == len(measurement.scores) == answered
 
 
-def test_a_configuration_far_too_slow_is_run_once_and_suspect():
+def test_a_configuration_far_too_slow_answers_one_batch_and_is_suspect():
     engine = ScriptedEngine({"a": {"request_s": 0.2}})
-    measurement = measure(
-        engine, Metering(), arguments(), task(), MeasurementProtocol(max_seconds=0.3)
-    )
-    assert [call[0] for call in engine.calls] == ["apply", "run"]
+    protocol = MeasurementProtocol(max_seconds=0.3, patience=1.0)
+    measurement = measure(engine, Metering(), arguments(), task(), protocol)
+    assert [call[0] for call in engine.calls] == ["apply", "run", "run"]
     assert measurement.validity == "suspect"
-    assert "warm-up had to be the measurement" in measurement.reasons[0]
+    assert "only 2 of 12 prompts" in measurement.reasons[0]
     assert measurement.metrics["mean_e2el_ms"].value == pytest.approx(400)
     assert measurement.metrics["mean_e2el_ms"].low is None
 
@@ -159,17 +164,17 @@ def test_repeats_that_do_not_agree_make_a_measurement_suspect():
 class _Unsteady(ScriptedEngine):
     """Each run takes twice as long as the one before."""
 
-    def run(self, requests, *, seed, seconds=None):
+    def run(self, requests, *, seed, seconds=None, keep_going=None):
         self.script = {"a": {"request_s": 0.0005 * 2 ** self.runs.get("a", 0)}}
-        return super().run(requests, seed=seed, seconds=seconds)
+        return super().run(requests, seed=seed, seconds=seconds, keep_going=keep_going)
 
 
 def test_tokens_that_were_not_counted_make_a_measurement_invalid():
     class Uncounted(ScriptedEngine):
-        def run(self, requests, *, seed, seconds=None):
+        def run(self, requests, *, seed, seconds=None, keep_going=None):
             from dataclasses import replace
 
-            completions = super().run(requests, seed=seed, seconds=seconds)
+            completions = super().run(requests, seed=seed, seconds=seconds, keep_going=keep_going)
             return [replace(c, n_output_tokens=0) for c in completions]
 
     measurement = measure(Uncounted(), Metering(), arguments(), task(), QUICK)
@@ -177,103 +182,130 @@ def test_tokens_that_were_not_counted_make_a_measurement_invalid():
     assert "text but no tokens" in measurement.reasons[0]
 
 
-def test_interleaving_goes_forth_and_back_in_changing_order_with_shared_seeds():
-    engine = ScriptedEngine()
-    names = ["a", "b", "c"]
-    measurements = measure_interleaved(
-        engine,
-        Metering(),
-        [arguments(name) for name in names],
-        task(),
-        QUICK,
-        rounds=6,
-        turns=2,
-        seed=1,
-    )
-    runs = [call for call in engine.calls if call[0] == "run" and call[4] != 0.0]
-    rounds = [runs[i : i + 6] for i in range(0, 36, 6)]
-    assert len(runs) == 36
-    orders = [[call[1] for call in one] for one in rounds]
-    assert all(sorted(order[:3]) == names and order == order[::-1] for order in orders)
-    assert len({tuple(order) for order in orders}) > 1
-    for one in rounds:
-        forth, back = one[:3], one[3:]
-        assert {call[2] for call in forth} == {task().requests[:6]}
-        assert {call[2] for call in back} == {task().requests[6:]}
-        assert len({call[3] for call in forth}) == len({call[3] for call in back}) == 1
-    assert len({call[3] for call in runs}) == 12
-    for name, measurement in zip(names, measurements, strict=True):
-        assert measurement.in_force.model_asked == name
-        assert measurement.metrics["joules_per_request"].n == 6
-        assert measurement.metrics["accuracy"].n == 12
+def turn_taking(engine, protocol=QUICK, **more):
+    return TurnTaking(engine, Metering(), task(), protocol, **more)
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "turns", "parts"),
-    [(5, 2, [10, 2]), (5, 4, [5, 5, 2]), (2, 4, [4, 4, 4]), (12, 4, [12]), (2, 1, [12])],
-)
-def test_the_turns_of_a_round_are_of_whole_batches(batch_size, turns, parts):
+def windows_of(engine, names, blocks, size=4):
+    turns = turn_taking(engine)
+    found = {name: [] for name in names}
+    for block in range(blocks):
+        indices = tuple((block * size + i) % 12 for i in range(size))
+        for name in names:
+            measurement = turns.window(name, arguments(name), indices, seed=block)
+            found[name].append(Window(block, indices, measurement))
+    return found
+
+
+def test_a_window_answers_the_requests_it_is_asked_with_the_seed_of_its_block():
     engine = ScriptedEngine()
-    odd = arguments()
-    odd.harness["batch_size"] = batch_size
-    (one,) = measure_interleaved(engine, Metering(), [odd], task(), QUICK, rounds=2, turns=turns)
-    assert [len(call[2]) for call in engine.passes()] == 2 * parts
-    assert one.metrics["mean_e2el_ms"].n == 2
-    assert one.metrics["accuracy"].n == 12
+    found = windows_of(engine, "ab", 3)
+    asked = [(call[1], [r.prompt for r in call[2]], call[3]) for call in engine.passes()]
+    assert asked == [("a", [f"p{block * 4 + i}" for i in range(4)], block) for block in range(3)]
+    for name in "ab":
+        for window in found[name]:
+            assert window.measurement.in_force.model_asked == name
+            assert all(
+                metric.n == 1 for n, metric in window.measurement.metrics.items() if n != "accuracy"
+            )
+            assert not any("prompts were answered" in r for r in window.measurement.reasons)
+
+
+def test_windows_together_have_a_repeat_for_each_and_are_scaled_by_the_difficulty():
+    (a,) = windows_of(ScriptedEngine(), "a", 7).values()
+    hard = [replace(w, difficulty=2.0) for w in a]
+    plain, scaled = combined(a), combined(hard, scores=[1.0] * 12)
+    for name in ("joules_per_request", "mean_e2el_ms"):
+        assert plain.metrics[name].n == 7
+        assert scaled.metrics[name].value == pytest.approx(plain.metrics[name].value / 2)
+        assert plain.metrics[name].low <= plain.metrics[name].value <= plain.metrics[name].high
+    assert plain.metrics["request_throughput"] == scaled.metrics["request_throughput"]
+    assert "accuracy" not in plain.metrics
+    assert scaled.metrics["accuracy"].n == 12
+    assert Window.from_dict(json.loads(json.dumps(hard[0].to_dict()))) == hard[0]
 
 
 def test_what_is_still_warm_is_not_warmed_up_again():
     engine = ScriptedEngine()
-    both = [arguments("a"), arguments("b")]
-    measure_interleaved(engine, Metering(), both, task(), QUICK, rounds=3)
+    windows_of(engine, "ab", 3)
     for name in "ab":
-        warm_ups = [c for c in engine.calls if c[:2] == ("run", name) and c[4] == 0.0]
-        assert len(warm_ups) == len([c for c in engine.calls[:10] if c in warm_ups])
+        runs = [call for call in engine.calls if call[:2] == ("run", name)]
+        warm_ups = [call[4] == 0.0 for call in runs]
+        first = warm_ups.index(False)
+        assert first >= 1
+        assert not any(warm_ups[first:])
 
 
-def test_a_slow_configuration_takes_parts_of_the_prompts_in_turn_when_interleaved():
-    engine = ScriptedEngine({"a": {"request_s": 0.02}})
-    protocol = MeasurementProtocol(max_seconds=0.2, warmup_seconds=0.0)
-    (slow,) = measure_interleaved(
-        engine, Metering(), [arguments()], task(40), protocol, rounds=2, turns=2
-    )
-    size = len(engine.passes()[1][2])
-    assert size < 20
-    asked = [request.prompt for call in engine.passes() for request in call[2][:size]]
-    assert asked == [f"p{i % 40}" for i in range(4 * size)]
-    assert slow.metrics["accuracy"].n == min(40, 4 * size)
-
-
-def test_a_configuration_that_fails_leaves_the_other_rounds_alone():
+def test_a_configuration_that_fails_in_a_window_leaves_the_others_alone():
     def fail(run):
         if run >= 4:
             raise EngineFailure("crash", "gone")
 
-    engine = ScriptedEngine({"b": {"fail": fail}, "c": {"refuse": "no"}})
-    names = ["a", "b", "c"]
-    a, b, c = measure_interleaved(
-        engine, Metering(), [arguments(name) for name in names], task(), QUICK, rounds=5
+    engine = ScriptedEngine({"b": {"fail": fail}})
+    found = windows_of(engine, "ab", 5)
+    assert combined(found["b"]).failure.cause == "crash"
+    assert combined(found["a"]).failure is None
+
+
+def test_a_window_that_is_to_be_given_up_raises():
+    engine = ScriptedEngine({"a": {"request_s": 0.02}})
+    ends = time.monotonic() + 0.1
+    turns = turn_taking(engine, keep_going=lambda: time.monotonic() < ends)
+    with pytest.raises(InterruptedRun):
+        turns.window("a", arguments("a"), range(12), seed=0)
+
+
+def test_a_measurement_is_cut_when_it_is_to_end_and_keeps_what_it_has():
+    engine = ScriptedEngine({"a": {"request_s": 0.01}})
+    ends = time.monotonic() + 0.5
+    protocol = MeasurementProtocol(
+        max_seconds=60, warmup_seconds=0.0, max_repeats=100, min_repeats=50
     )
-    assert a.metrics["mean_e2el_ms"].n == 5
-    assert (b.failure.cause, c.failure.cause) == ("crash", "refused")
-    assert engine.runs["b"] == 4
-    assert engine.calls.count(("apply", "c")) == 1
+    cut = measure(
+        engine,
+        Metering(),
+        arguments(),
+        task(),
+        protocol,
+        keep_going=lambda: time.monotonic() < ends,
+    )
+    assert time.monotonic() < ends + 0.2
+    assert cut.failure is None
+    assert cut.metrics["mean_e2el_ms"].n >= 1
+    assert any("no time for more" in note for note in cut.notes)
+    with pytest.raises(InterruptedRun):
+        measure(engine, Metering(), arguments(), task(), protocol, keep_going=lambda: False)
+
+
+def test_a_configuration_beyond_a_limit_is_ended_in_mid_batch_and_gives_bounds():
+    engine = ScriptedEngine({"a": {"request_s": 0.3}})
+    early = EarlyEnd(limits=[Limit("mean_e2el_ms", "min", 100.0)])
+    protocol = MeasurementProtocol(max_seconds=2.0, warmup_seconds=0.0)
+    ended = measure(engine, Metering(), arguments(), task(), protocol, early=early)
+    assert ended.failure is None
+    assert not ended.metrics
+    assert ended.bounds["mean_e2el_ms"] >= 100
+    assert ended.bounds["joules_per_request"] > 0
+    assert Measurement.from_dict(ended.to_dict()) == ended
+    whole = measure(ScriptedEngine(), Metering(), arguments(), task(), protocol, early=early)
+    assert whole.metrics
+    assert not whole.bounds
+
+
+def test_a_slow_contender_answers_every_prompt_and_a_loser_does_not():
+    protocol = MeasurementProtocol(max_seconds=0.2, warmup_seconds=0.0, patience=20.0)
+    slow = {"a": {"request_s": 0.02}}
+    contender = measure(ScriptedEngine(slow), Metering(), arguments(), task(40), protocol)
+    assert len(contender.scores) == len(contender.prompt_seconds) == 40
+    early = EarlyEnd(contends=lambda so_far: False)
+    loser = measure(ScriptedEngine(slow), Metering(), arguments(), task(40), protocol, early=early)
+    assert 0 < len(loser.scores) < 40
 
 
 def test_progress_is_told():
     phases = []
     measure(ScriptedEngine(), Metering(), arguments(), task(), QUICK, on_phase=phases.append)
     assert phases[:3] == [Loading(), WarmUp(), Repeat(1, 4)]
-    measure_interleaved(
-        ScriptedEngine(),
-        Metering(),
-        [arguments()],
-        task(),
-        QUICK,
-        rounds=2,
-        on_phase=phases.append,
-    )
-    assert phases[-1] == InterleavedRound(2, 2, 1)
 
 
 def test_a_protocol_that_makes_no_sense_is_refused():
@@ -309,7 +341,3 @@ def test_a_real_model_is_measured_end_to_end(tiny_model):
             engine, Metering(), of(suppress_tokens=list(range(2)) + list(range(3, 46))), chosen
         )
         assert empty.failure.cause == "wrong_output"
-        slow, fast = measure_interleaved(
-            engine, Metering(), [of(num_beams=4), of()], chosen, QUICK, rounds=3
-        )
-        assert slow.metrics["joules_per_request"].value > fast.metrics["joules_per_request"].value

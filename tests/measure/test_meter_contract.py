@@ -22,9 +22,9 @@ from tuner.measure import (
     Memory,
     Metering,
     Reading,
+    TurnTaking,
     best_meter,
     measure,
-    measure_interleaved,
 )
 from tuner.measure.meters import CpuTimeMeter, RaplMeter, zeus
 from tuner.measure.meters.nvml import open_meter
@@ -241,14 +241,13 @@ def test_a_single_meter_is_the_only_part():
     assert (part.scope, part.source, part.joules) == ("plug", "plug", 3.0)
 
 
-def test_parts_add_up_over_the_turns_of_interleaved_rounds():
-    names, both = ["a", "b"], [Fixed("plug", 3.0), Fixed("fan", 0.5)]
-    configurations = [arguments(name) for name in names]
-    for measurement in measure_interleaved(
-        ScriptedEngine(), Metering(both), configurations, task(), QUICK, rounds=2, turns=2
-    ):
-        assert measurement.metrics["energy_j"].value == pytest.approx(7.0)
-        assert [part.joules for part in measurement.energy.parts] == [6.0, 1.0]
+def test_every_window_has_the_parts_of_its_meters():
+    both = [Fixed("plug", 3.0), Fixed("fan", 0.5)]
+    turns = TurnTaking(ScriptedEngine(), Metering(both), task(), QUICK)
+    for name in "ab":
+        measurement = turns.window(name, arguments(name), range(12), seed=0)
+        assert measurement.metrics["energy_j"].value == pytest.approx(3.5)
+        assert [part.joules for part in measurement.energy.parts] == [3.0, 0.5]
 
 
 def test_there_is_no_sum_where_one_meter_fails():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scripted_engine import ScriptedEngine, arguments, task
 
-from tuner.measure import Completion, MeasurementProtocol, Metering, measure, measure_interleaved
+from tuner.measure import Completion, MeasurementProtocol, Metering, TurnTaking, measure
 from tuner.workloads import Request
 
 QUICK = MeasurementProtocol(
@@ -26,7 +26,7 @@ class Server(ScriptedEngine):
         self.completions = completions or {}
         self.second = second
 
-    def run(self, requests, *, seed, seconds=None):
+    def run(self, requests, *, seed, seconds=None, keep_going=None):
         if seconds == 0.0:
             return [USUAL]
         if seconds is not None:
@@ -141,8 +141,8 @@ def test_requests_that_all_fail_are_a_failure():
 
 def test_requests_that_get_lost_are_wrong_output():
     class Loses(Server):
-        def run(self, requests, *, seed, seconds=None):
-            completions = super().run(requests, seed=seed, seconds=seconds)
+        def run(self, requests, *, seed, seconds=None, keep_going=None):
+            completions = super().run(requests, seed=seed, seconds=seconds, keep_going=keep_going)
             return completions if seconds is not None else completions[:-1]
 
     measurement = measure(Loses(), Metering(), arguments(), task(10), QUICK)
@@ -199,10 +199,12 @@ def test_an_open_loop_is_one_window_from_its_first_request_on():
     )
 
 
-def test_an_interleaved_open_loop_is_not_cut_in_halves():
+def test_a_window_of_an_open_loop_is_all_of_it():
     engine = Server()
-    configurations = [arguments("a"), arguments("b")]
-    measure_interleaved(engine, Metering(), configurations, arrivals(6), QUICK, rounds=3)
+    turns = TurnTaking(engine, Metering(), arrivals(6), QUICK)
+    for block in range(3):
+        for name in "ab":
+            turns.window(name, arguments(name), range(6), seed=block)
     assert [len(call[2]) for call in engine.passes()] == [6] * 6
 
 

@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.measure.statistics import Z_95
-from tuner.search import Objective
 from tuner.space import Space, Value
 from tuner.space.contract import INACTIVE
-from tuner.study import Record
 
 if TYPE_CHECKING:
-    from tuner.surrogates import OutcomeTransform
+    from tuner.surrogates import OutcomeTransform, Surrogate
 
 Array = npt.NDArray[np.float64]
 
@@ -25,8 +23,6 @@ SAMPLED = 800
 """Valid configurations over which effects are averaged."""
 LEAST = 8
 """Of these so many at least must have made a choice, and have made another."""
-FEWEST = 6
-"""Measured configurations without which there is no model to ask."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +55,7 @@ class Effect:
         return self.low > 0 or self.high < 0
 
 
-def effects(
-    space: Space, objectives: Sequence[Objective], records: Sequence[Record], seed: int = 0
-) -> tuple[Effect, ...]:
+def effects(space: Space, surrogate: Surrogate, seed: int = 0) -> tuple[Effect, ...]:
     """The effects of every choice that varied among the measured configurations.
 
     A choice's effect is the difference of two averages of the surrogate's mean, over valid
@@ -70,19 +64,9 @@ def effects(
     averaged. It is about the space as a whole: what else such configurations have in common is
     part of it.
     """
-    from tuner.surrogates.surrogate import Surrogate, as_inputs  # loads torch
+    from tuner.surrogates.surrogate import as_inputs  # loads torch
 
-    complete = [r for r in records if r.state == "complete"]
-    by: dict[bytes, list[Record]] = {}
-    rows = space.encode([r.configuration for r in complete]) if complete else np.empty((0, 0))
-    for row, record in zip(rows, complete, strict=True):
-        by.setdefault(row.tobytes(), []).append(record)
-    if len(by) < FEWEST:
-        return ()
-    codes = np.array([np.frombuffer(key, dtype=np.int32) for key in by])
-    values = np.array([np.mean([r.values for r in group], axis=0) for group in by.values()])
-    sems = np.array([_sems(group[0], objectives) for group in by.values()])
-    surrogate = Surrogate.fit(space, codes, values, sems, objectives)
+    codes = surrogate.codes
     grid = np.concatenate([space.sample(SAMPLED, np.random.default_rng(seed)), codes])
     found: list[Effect] = []
     for model, transform in zip(surrogate.models, surrogate.transforms, strict=True):
@@ -96,13 +80,6 @@ def effects(
                     value = parameter.values[index]
                     found.append(_effect(parameter.name, value, transform, *step))
     return tuple(found)
-
-
-def _sems(record: Record, objectives: Sequence[Objective]) -> list[float]:
-    """Standard errors of the objectives; NaN where unknown."""
-    metrics = record.measurement.metrics if record.measurement else {}
-    found = [metrics[o.metric].sem if o.metric in metrics else None for o in objectives]
-    return [math.nan if sem is None else sem for sem in found]
 
 
 def _effect(

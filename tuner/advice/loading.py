@@ -11,6 +11,7 @@ import numpy as np
 
 from tuner.advice.effects import Effect
 from tuner.advice.result import Comparison, FrontPoint, Recommendation, Result
+from tuner.advice.simplify import Change
 from tuner.advice.slo import InfeasibleSlo, LevelCheck
 from tuner.errors import UserError
 from tuner.measure import EnergyPart, EnergyProvenance, InForce, Measurement, Metric
@@ -110,6 +111,7 @@ def _recommendation(entry: Mapping[str, Any]) -> Recommendation:
         comparisons=tuple(_comparison(*pair) for pair in entry["versus_default"].items()),
         verified=entry["verified"],
         levels=tuple(LevelCheck.from_dict(check) for check in entry["service_levels"]),
+        changes=tuple(Change(**change) for change in entry.get("changes", ())),
     )
 
 
@@ -117,7 +119,7 @@ def _comparison(metric: str, entry: Mapping[str, Any]) -> Comparison:
     changes = ("change", "change_low", "change_high")
     percents = {name: entry[f"{name}_percent"] for name in changes}
     shares: dict[str, Any] = {n: None if p is None else p / 100 for n, p in percents.items()}
-    rest = {k: v for k, v in entry.items() if not k.endswith("_percent")}
+    rest = {k: v for k, v in entry.items() if not k.endswith("_percent") and k != "resolved"}
     return Comparison(metric=metric, **rest, **shares)
 
 

@@ -1,28 +1,31 @@
-"""From the trials of a study to verified recommendations.
+"""From the trials of a study to recommendations, by what the verification says of them.
 
 The best trial of many is also the luckiest. So candidates are run again beside the default, and
-names are given by what the new runs say. Where that puts a trial that was not run again ahead of
-a candidate, this trial is run again too.
+names are given by what the new runs say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tuner.advice.choice import Point, Role, RoleSelector, front, merge
+from tuner.advice.choice import Point, Role, RoleSelector, front
+from tuner.advice.paired import (
+    PairedMeasurement,
+    foreign_share,
+    observed_points,
+    ratio_to_default,
+    verified_points,
+)
 from tuner.advice.result import Comparison, FrontPoint, Recommendation
-from tuner.advice.slo import InfeasibleSlo, LevelCheck, check_levels, closest, satisfies, unmet
-from tuner.measure import Measurement, Metric, accuracy_difference, compare
+from tuner.advice.simplify import Change
+from tuner.advice.slo import InfeasibleSlo, check_levels, unmet
+from tuner.measure import Measurement
 from tuner.search import Objective, ServiceLevel
 from tuner.space import Arguments, Configuration
 from tuner.study import Record
 
-Verify = Callable[[Sequence[Configuration]], Mapping[Configuration, Measurement]]
-"""Runs configurations again, interleaved; the default is always among them and comes first."""
-
 MAX_CANDIDATES = 6
-MAX_BATCHES = 3
 NEAREST = 3
 """Configurations to run again where none seemed to keep the service levels."""
 
@@ -40,65 +43,54 @@ class Advice:
     unmet: InfeasibleSlo | None = None
 
 
-@dataclass(frozen=True)
-class PairedMeasurement:
-    """A configuration's measurement, and the default's from the same rounds."""
-
-    measurement: Measurement
-    default: Measurement | None
-
-
 def recommend(
     records: Sequence[Record],
     objectives: Sequence[Objective],
     default: Configuration,
     tolerance: float,
     arguments: Callable[[Configuration], Arguments],
-    verify: Verify | None = None,
     levels: Sequence[ServiceLevel] = (),
+    verified: Mapping[Configuration, PairedMeasurement] | None = None,
+    left_out: Collection[Configuration] = (),
+    changes: Callable[[Configuration], Sequence[Change]] = lambda configuration: (),
 ) -> Advice:
-    """Choose, verify, and choose again by what the verification says.
+    """Choose among what was verified, or among the trials where nothing was.
 
-    `verify` None recommends by the trials alone, and says so in each recommendation. What does
-    not keep the service levels is never recommended.
+    Args:
+        records: the trials.
+        objectives: of the study.
+        default: the engine's default configuration.
+        tolerance: accuracy that a role which promises to keep it may lose, in absolute terms.
+        arguments: what the engine is told of a configuration.
+        levels: service levels; what does not keep them is never recommended.
+        verified: what was run again beside the default, the default itself among it. Without it
+            the trials decide, and each recommendation says that it was not verified.
+        left_out: trials that do not count, as they failed when they were run again.
+        changes: what each difference from the default is worth.
     """
+    verified = verified or {}
     told = {r.configuration: r for r in records if r.state == "complete"}
-    observed = {p.configuration: p for p in observed_points(records, objectives, default, levels)}
-    if default not in observed:
-        points = front(list(observed.values()), objectives)
-        return Advice((), _front_points(points, objectives, set()), None)
-    pairs = {
-        c: PairedMeasurement(m, told[default].measurement)
-        for c, r in told.items()
-        if (m := r.measurement)
-    }
-    verified: dict[Configuration, PairedMeasurement] = {}
-    if verify:
-        near = closest(_checked(pairs, levels), NEAREST) if levels else []
-        verified, broken = _verified(observed, objectives, default, tolerance, verify, levels, near)
-        observed = {c: p for c, p in observed.items() if c not in broken}
-    points = [
-        _point(c, verified[c], objectives, levels) if c in verified else replace(p, slack=0.0)
-        for c, p in observed.items()
+    observed = [
+        p
+        for p in observed_points(records, objectives, default, levels)
+        if p.configuration not in left_out
     ]
-    if verify and default not in verified:
-        return Advice((), _front_points(front(points, objectives), objectives, set()), None)
-    pairs |= verified
-    pairs = {c: pair for c, pair in pairs.items() if c in observed}
-    checked = _checked(pairs, levels)
+    if default not in {p.configuration for p in observed}:
+        return Advice((), _front_points(front(observed, objectives), objectives, set()), None)
+    search_default = told[default].measurement
+    pairs = {
+        c: PairedMeasurement(m, search_default)
+        for c, r in told.items()
+        if (m := r.measurement) and c not in left_out
+    } | dict(verified)
+    points = verified_points(observed, verified, objectives, default, levels)
+    points = [replace(p, slack=0.0) for p in points]
+    checked = {c: check_levels(levels, p.measurement, p.default) for c, p in pairs.items()}
     missed = unmet(checked) if levels else None
-    eligible = [p for p in points if not verify or p.configuration in verified]
-    reference = next(p.values for p in eligible if p.configuration == default)
+    eligible = [p for p in points if not verified or p.configuration in verified]
     keeping = points if missed else [p for p in points if p.keeps]
-    on_front = {p.configuration for p in front(keeping, objectives)}
-    chosen = RoleSelector(tuple(objectives), reference, tolerance).choose(eligible)
-    # Where only trials that were not run again seem better than all that was, they were lucky, or
-    # the machine was quieter then: what was run side by side decides.
-    unrivalled = on_front.isdisjoint(chosen.values())
-    roles: dict[Configuration, list[Role]] = {}
-    for role, choice in chosen.items():
-        if choice in on_front or unrivalled:
-            roles.setdefault(choice, []).append(role)
+    on_front = front(keeping, objectives)
+    roles = _roles(eligible, {p.configuration for p in on_front}, objectives, default, tolerance)
     recommended = tuple(
         Recommendation(
             roles=tuple(names),
@@ -108,117 +100,55 @@ def recommend(
             comparisons=comparisons(pairs[configuration], objectives),
             verified=configuration in verified,
             levels=checked[configuration],
+            changes=tuple(changes(configuration)),
         )
         for configuration, names in roles.items()
     )
     return Advice(
         recommended,
-        _front_points(front(keeping, objectives), objectives, set(verified)),
+        _front_points(on_front, objectives, set(verified)),
         pairs[default].measurement,
         missed,
     )
 
 
-def _checked(
-    pairs: Mapping[Configuration, PairedMeasurement], levels: Sequence[ServiceLevel]
-) -> dict[Configuration, tuple[LevelCheck, ...]]:
-    return {c: check_levels(levels, p.measurement, p.default) for c, p in pairs.items()}
-
-
-def _point(
-    configuration: Configuration,
-    pair: PairedMeasurement,
-    objectives: Sequence[Objective],
-    levels: Sequence[ServiceLevel],
-) -> Point:
-    """A verified configuration: no slack any more."""
-    checks = check_levels(levels, pair.measurement, pair.default)
-    return Point(configuration, _values(pair.measurement, objectives), keeps=satisfies(checks))
-
-
-def observed_points(
-    records: Sequence[Record],
-    objectives: Sequence[Objective],
-    default: Configuration,
-    levels: Sequence[ServiceLevel] = (),
-) -> list[Point]:
-    """One point for each configuration that the search measured.
-
-    A service level missed by no more than a standard error counts as kept, until verification.
-    """
-    metric = next((o.metric for o in objectives if o.kind == "accuracy"), None)
-    reference = next(
-        (r.measurement for r in records if r.configuration == default and r.state == "complete"),
-        None,
-    )
-    points = []
-    for record in records:
-        if record.state == "complete" and record.measurement is not None:
-            accuracy = record.measurement.metrics.get(metric or "")
-            slack = accuracy.sem or 0.0 if accuracy else 0.0
-            checks = check_levels(levels, record.measurement, reference)
-            kept = satisfies(checks, record.measurement.metrics)
-            points.append(Point(record.configuration, record.values, slack, kept))
-    return merge(points)
-
-
-def _verified(
-    observed: Mapping[Configuration, Point],
+def _roles(
+    eligible: Sequence[Point],
+    on_front: Collection[Configuration],
     objectives: Sequence[Objective],
     default: Configuration,
     tolerance: float,
-    verify: Verify,
-    levels: Sequence[ServiceLevel],
-    near: Sequence[Configuration],
-) -> tuple[dict[Configuration, PairedMeasurement], set[Configuration]]:
-    """Run the candidates again, and whatever then still seems better than them.
-
-    Where nothing keeps the service levels, `near` is run again instead. Returns what ran, each
-    beside the default of its own rounds, and what failed this time; nothing ran where the default
-    failed.
-    """
-    points = dict(observed)
-    verified: dict[Configuration, PairedMeasurement] = {}
-    broken: set[Configuration] = set()
-    for batch in range(MAX_BATCHES):
-        selector = RoleSelector(tuple(objectives), points[default].values, tolerance)
-        if batch == 0:
-            wanted = selector.candidates(list(points.values()), MAX_CANDIDATES) or list(near)
-        else:
-            wanted = list(selector.choose(list(points.values())).values())
-        wanted = [c for c in wanted if c not in verified and c != default]
-        if not wanted and verified:
-            break
-        found = verify([default, *wanted])
-        if default not in found or found[default].failure is not None:
-            break
-        for configuration, measurement in found.items():
-            if measurement.failure is not None:
-                broken.add(configuration)
-                points.pop(configuration)
-            elif configuration not in verified:
-                verified[configuration] = PairedMeasurement(measurement, found[default])
-                points[configuration] = _point(
-                    configuration, verified[configuration], objectives, levels
-                )
-    return verified, broken
+) -> dict[Configuration, list[Role]]:
+    reference = next(p.values for p in eligible if p.configuration == default)
+    chosen = RoleSelector(tuple(objectives), reference, tolerance).choose(eligible)
+    # Where only trials that were not run again seem better than all that was, they were lucky, or
+    # the machine was quieter then: what was run side by side decides.
+    unrivalled = set(on_front).isdisjoint(chosen.values())
+    roles: dict[Configuration, list[Role]] = {}
+    for role, choice in chosen.items():
+        if choice in on_front or unrivalled:
+            roles.setdefault(choice, []).append(role)
+    return roles
 
 
 def comparisons(pair: PairedMeasurement, objectives: Sequence[Objective]) -> tuple[Comparison, ...]:
-    """Each objective of a configuration against the default's, from paired rounds."""
+    """Each objective of a configuration against the default's, from paired blocks."""
     measurement, default = pair.measurement, pair.default
     if default is None:
         return ()
     return tuple(
-        _comparison(objective, measurement, default)
+        _comparison(objective, pair, default)
         for objective in objectives
         if objective.metric in measurement.metrics and objective.metric in default.metrics
     )
 
 
-def _comparison(objective: Objective, measurement: Measurement, default: Measurement) -> Comparison:
-    mine, theirs = measurement.metrics[objective.metric], default.metrics[objective.metric]
-    change, low, high = _change(objective, measurement, default)
+def _comparison(objective: Objective, pair: PairedMeasurement, default: Measurement) -> Comparison:
+    mine = pair.measurement.metrics[objective.metric]
+    theirs = default.metrics[objective.metric]
+    ratio = ratio_to_default(objective, pair)
+    change = None if theirs.value == 0 else mine.value / theirs.value - 1
+    graded = objective.kind == "accuracy"
     return Comparison(
         metric=objective.metric,
         unit=mine.unit,
@@ -226,44 +156,12 @@ def _comparison(objective: Objective, measurement: Measurement, default: Measure
         low=mine.low,
         high=mine.high,
         default=theirs.value,
-        change=change,
-        change_low=low,
-        change_high=high,
+        change=change if ratio is None else ratio.value - 1,
+        change_low=None if ratio is None else ratio.low - 1,
+        change_high=None if ratio is None else ratio.high - 1,
         source=mine.source,
+        foreign=0.0 if graded else max(foreign_share(pair.measurement), foreign_share(default)),
     )
-
-
-def _change(
-    objective: Objective, measurement: Measurement, default: Measurement
-) -> tuple[float | None, float | None, float | None]:
-    """Relative change with its interval: accuracies paired by prompt, the rest by round.
-
-    Scores stand in the task's order, so that those of a configuration that had no time for every
-    prompt pair with the first ones of another.
-    """
-    mine, theirs = measurement.metrics[objective.metric], default.metrics[objective.metric]
-    if theirs.value == 0:
-        return None, None, None
-    shared = min(len(measurement.scores), len(default.scores))
-    if objective.kind == "accuracy" and shared > 1:
-        mean = sum(default.scores[:shared]) / shared
-        if mean == 0:
-            return None, None, None
-        difference = accuracy_difference(measurement.scores[:shared], default.scores[:shared])
-        return tuple(d / mean for d in difference)  # type: ignore[return-value]
-    if _paired(mine, theirs):
-        ratio = compare(mine, theirs)
-        return ratio.value - 1, ratio.low - 1, ratio.high - 1
-    return mine.value / theirs.value - 1, None, None
-
-
-def _paired(mine: Metric, theirs: Metric) -> bool:
-    both = (*mine.repeats, *theirs.repeats)
-    return len(mine.repeats) == len(theirs.repeats) > 1 and all(v > 0 for v in both)
-
-
-def _values(measurement: Measurement, objectives: Sequence[Objective]) -> tuple[float, ...]:
-    return tuple(measurement.metrics[o.metric].value for o in objectives)
 
 
 def _front_points(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.advice.choice import Role
 from tuner.advice.effects import Effect
+from tuner.advice.simplify import Change
 from tuner.advice.slo import InfeasibleSlo, LevelCheck
 from tuner.measure import Measurement
 from tuner.space import Arguments, Configuration
@@ -16,6 +17,10 @@ from tuner.study.records import metrics_dict
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+WIDEST = 0.3
+"""An interval that reaches further than this share of the ratio says nothing of its size."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Comparison:
         change_low: lower end of it.
         change_high: upper end of it.
         source: where the figures come from; `estimated` is no measurement.
+        foreign: the share of the machine's processors that other programs took meanwhile.
     """
 
     metric: str
@@ -46,6 +52,20 @@ class Comparison:
     change_low: float | None
     change_high: float | None
     source: str
+    foreign: float = 0.0
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the interval of the change says how large it is, and not only perhaps its sign.
+
+        It does where neither end is further from the value than `WIDEST` times the ratio to the
+        default.
+        """
+        if self.change is None or self.change_low is None or self.change_high is None:
+            return False
+        ratio, low, high = 1 + self.change, 1 + self.change_low, 1 + self.change_high
+        reach = WIDEST * abs(ratio)
+        return high - ratio <= reach and ratio - low <= reach
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,7 @@ class Recommendation:
         comparisons: for each objective, against the default.
         verified: whether it was run again, side by side with the default.
         levels: each service level against the measurement; all of them hold.
+        changes: each difference from the default, and what it is expected to be worth.
     """
 
     roles: tuple[Role, ...]
@@ -69,6 +90,7 @@ class Recommendation:
     comparisons: tuple[Comparison, ...]
     verified: bool
     levels: tuple[LevelCheck, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     @property
     def name(self) -> str:
@@ -172,6 +194,7 @@ def _recommendation_dict(recommendation: Recommendation) -> dict[str, Any]:
         "verified": recommendation.verified,
         "service_levels": [check.to_dict() for check in recommendation.levels],
         "versus_default": {c.metric: _comparison_dict(c) for c in recommendation.comparisons},
+        "changes": [dict(vars(change)) for change in recommendation.changes],
         "in_force": measurement.in_force.to_dict(),
     }
 
@@ -190,6 +213,7 @@ def _unmet_dict(unmet: InfeasibleSlo | None) -> dict[str, Any] | None:
 
 def _comparison_dict(comparison: Comparison) -> dict[str, Any]:
     entry = {k: v for k, v in vars(comparison).items() if k != "metric"}
+    entry["resolved"] = comparison.resolved
     for key in ("change", "change_low", "change_high"):
         share = entry.pop(key)
         entry[f"{key}_percent"] = None if share is None else 100 * share

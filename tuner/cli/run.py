@@ -27,6 +27,14 @@ def run(
             "request in milliseconds 'ttft:500 tpot:50'.",
         ),
     ] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIMIT",
+            help="What nobody would deploy: 'mean_e2el_ms<5x' of the default, or a number. 10x in "
+            "energy and latency by default; what lies beyond is ended early.",
+        ),
+    ] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,8 +56,12 @@ def run(
         typer.Option(help="Accuracy that a recommendation may lose against the default."),
     ] = 0.02,
     verify_rounds: Annotated[
-        int, typer.Option(help="How often each candidate is run again before it is recommended.")
-    ] = 5,
+        int,
+        typer.Option(
+            help="In how many blocks candidates are run again beside the default at most; with "
+            "--max-time, what is left of it is used for more."
+        ),
+    ] = 12,
     acquisition: Annotated[
         str | None,
         typer.Option(
@@ -64,6 +76,7 @@ def run(
     check_trials(max_trials)
     spec = engine.spec(
         levels=tuple(slo or ()),
+        limits=tuple(limit or ()),
         objectives=tuple(objective) if objective else None,
         acquisition=acquisition,
         seed=seed,
@@ -90,9 +103,10 @@ def _watch(spec: StudySpec, folder: Path, as_json: bool) -> Result:
     try:
         with watching(spec, console) as observe:
             return run_study(spec, folder, observe)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
+        known = "result.json says what is known; " if (folder / "result.json").is_file() else ""
         again = f"the same command with --out {folder} goes on from there"
-        say(console, f"What was measured is kept: {again}.")
+        say(console, f"What was measured is kept: {known}{again}.")
         raise
 
 

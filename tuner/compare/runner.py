@@ -62,7 +62,7 @@ def run_comparison(
                 for name in samplers
             ],
         )
-        evaluator = setup.evaluator(comparison, (), observe)
+        evaluator = setup.evaluator(comparison, (), (), observe)
         observe(Started(comparison.finished, setup.space.size))
         for notice in setup.notices:
             observe(Notice(notice))

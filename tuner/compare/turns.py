@@ -131,7 +131,7 @@ class SamplerComparison:
             record = known[0]
             entrant.tell(ask, known[0].measurement)
         else:
-            measurement = measure(ask.configuration, len(self.taken))
+            measurement = measure(ask.configuration, len(self.taken), None)
             measurement = with_outputs(measurement, self.objectives)
             record = self._add(entrant.tell(ask, measurement))
         total = sum(c.budget for c in self.entrants)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import re
 import tempfile
 import time
@@ -17,7 +16,7 @@ from tuner.engines.command_output import CommandOutput, combined, read_command_o
 from tuner.engines.failure_log import classify_failure, error_excerpt
 from tuner.engines.supervised import SupervisedProcess
 from tuner.errors import UserError
-from tuner.measure.engine_protocol import EngineFailure
+from tuner.measure.engine_protocol import EngineFailure, InterruptedRun, KeepGoing
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import EnergyProvenance, Failure, Measurement
 from tuner.metrics import is_energy_unit
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 _ALL = "configuration"
 _GRACE_S = 2.0
+_LOOK_S = 0.1
+"""How often it is asked whether to go on."""
 
 
 class CommandEngine:
@@ -70,45 +71,45 @@ class CommandEngine:
         self._limit_s = limit_s
         self._repeats = repeats
 
-    def measure(self, arguments: Arguments) -> Measurement:
-        """Run the command `repeats` times for a configuration."""
-        return self.measure_interleaved([arguments], self._repeats)[0]
+    def measure(
+        self,
+        arguments: Arguments,
+        *,
+        repeats: int | None = None,
+        keep_going: KeepGoing | None = None,
+    ) -> Measurement:
+        """Run the command for a configuration.
 
-    def measure_interleaved(
-        self, configurations: Sequence[Arguments], rounds: int
-    ) -> list[Measurement]:
-        """Run the command for each configuration once a round, each round in another order.
+        Args:
+            arguments: the configuration.
+            repeats: how many times; None for the usual number.
+            keep_going: once it says no, the run under way is ended; those before it count.
 
-        One that fails takes no part in further rounds.
+        Raises:
+            InterruptedRun: not even the first run came to its end.
         """
-        told: list[list[CommandOutput]] = [[] for _ in configurations]
-        seconds = [0.0] * len(configurations)
-        failures: dict[int, EngineFailure] = {}
-        rng = random.Random(rounds)
-        for _ in range(rounds):
-            for i in rng.sample(range(len(configurations)), len(configurations)):
-                if i in failures:
-                    continue
-                began = time.monotonic()
-                try:
-                    told[i].append(self._run(configurations[i]))
-                except EngineFailure as failure:
-                    failures[i] = failure
-                seconds[i] += time.monotonic() - began
-        return [
-            self._result(arguments, told[i], seconds[i], failures.get(i))
-            for i, arguments in enumerate(configurations)
-        ]
+        told: list[CommandOutput] = []
+        failure = None
+        began = time.monotonic()
+        try:
+            for _ in range(repeats or self._repeats):
+                told.append(self._run(arguments, keep_going))
+        except EngineFailure as error:
+            failure = error
+        except InterruptedRun:
+            if not told:
+                raise
+        return self._result(arguments, told, time.monotonic() - began, failure)
 
     def close(self) -> None:
         """Nothing: the command ends with each measurement."""
 
-    def _run(self, arguments: Arguments) -> CommandOutput:
+    def _run(self, arguments: Arguments, keep_going: KeepGoing | None) -> CommandOutput:
         argv = _filled(self._words, _values(arguments))
         with tempfile.TemporaryFile() as output:
             process = SupervisedProcess(argv, {}, grace_s=_GRACE_S, output=output)
             try:
-                status = process.wait(self._limit_s)
+                status = _wait(process, self._limit_s, keep_going)
                 log, killed = process.log(), process.killed_for_memory
             finally:
                 process.close()
@@ -165,6 +166,18 @@ class CommandEngine:
             seconds=seconds,
             in_force=replace(in_force, details=dict(told[0].details)),
         )
+
+
+def _wait(process: SupervisedProcess, limit_s: float, keep_going: KeepGoing | None) -> int | None:
+    """How the process ended; None where it has not after so long."""
+    ends = time.monotonic() + limit_s
+    while (left := ends - time.monotonic()) > 0:
+        if keep_going is not None and not keep_going():
+            raise InterruptedRun
+        status = process.wait(left if keep_going is None else min(left, _LOOK_S))
+        if status is not None:
+            return status
+    return None
 
 
 def filled_command(template: str, arguments: Arguments) -> list[str]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner.engines.backend import EnginePolicy, ExportedFile, Installation
-from tuner.engines.model_source import resolve_models
+from tuner.engines.model_source import is_gguf, resolve_models
+from tuner.errors import UserError
 
 if TYPE_CHECKING:
     from tuner.engines.transformers_engine import TransformersEngine
@@ -36,8 +37,19 @@ class TransformersBackend:
     policy: EnginePolicy = _POLICY
 
     def models(self) -> tuple[str, ...]:
-        """The models, resolved."""
-        return resolve_models(self.names, self.trust_remote_code)
+        """The models, resolved.
+
+        Raises:
+            UserError: as `resolve_models` does, and for GGUF files.
+        """
+        models = resolve_models(self.names, self.trust_remote_code)
+        for name in filter(is_gguf, models):
+            raise UserError(
+                f"--model {name}: GGUF files are run by llama.cpp; add --launch llama.cpp. In "
+                "process they would be unpacked to full size and be another model to tune; for "
+                "that, write a folder once with tools/gguf_to_folder.py and name it."
+            )
+        return models
 
     def open(self, space: SearchSpace) -> TransformersEngine:
         """An engine; its process starts with the first configuration."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tuner.engines.model_source import check_model, is_hub_id
 from tuner.engines.worker import Worker, WorkerLimits
-from tuner.measure import Completion, EngineFailure, InForce
+from tuner.measure import Completion, EngineFailure, InForce, KeepGoing
 from tuner.workloads import Request
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class TransformersEngine:
         """The child's largest memory during the last run: of the GPU where it uses one."""
         return self._peak_memory_bytes
 
-    def apply(self, arguments: Arguments) -> InForce:
+    def apply(self, arguments: Arguments, *, keep_going: KeepGoing | None = None) -> InForce:
         """Load what the arguments need, set what they set, and tell what is in force."""
         models = [
             str(models[name])
@@ -93,7 +93,7 @@ class TransformersEngine:
             check_model(model)
             online |= is_hub_id(model)
         self._in_force = InForce()
-        reply = self._running_worker(online).call(
+        reply = self._running_worker(online, keep_going).call(
             {
                 "op": "apply",
                 "load": dict(arguments.load),
@@ -102,12 +102,18 @@ class TransformersEngine:
             },
             limit_s=self._limits.load_s,
             silence_s=self._limits.load_s,
+            keep_going=keep_going,
         )
         self._in_force = InForce.from_dict(reply)
         return self._in_force
 
     def run(
-        self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        seed: int,
+        seconds: float | None = None,
+        keep_going: KeepGoing | None = None,
     ) -> list[Completion]:
         """Answer requests in batches, whenever they arrive; none begins after `seconds`."""
         if self._worker is None or not self._in_force.engine:
@@ -121,6 +127,8 @@ class TransformersEngine:
             },
             limit_s=self._limits.run_s,
             silence_s=self._limits.silence_s,
+            keep_going=keep_going,
+            can_stop=True,
         )
         self._in_force = replace(self._in_force, warnings=tuple(reply["warnings"]))
         self._peak_memory_bytes = reply["peak_memory_bytes"]
@@ -139,7 +147,7 @@ class TransformersEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _running_worker(self, online: bool) -> Worker:
+    def _running_worker(self, online: bool, keep_going: KeepGoing | None) -> Worker:
         if self._worker is not None and (not self._worker.alive or (online and not self._online)):
             self.close()
         if self._worker is None:
@@ -154,5 +162,6 @@ class TransformersEngine:
                 },
                 limit_s=self._limits.load_s,
                 silence_s=self._limits.load_s,
+                keep_going=keep_going,
             )
         return self._worker

@@ -76,11 +76,12 @@ def answer(
     seconds: float | None,
     chat_template: bool | None,
     trust_remote_code: bool,
-    beat: Callable[[], None],
+    beat: Callable[[], bool],
 ) -> list[dict[str, Any]]:
     """Answer requests batch by batch; no further batch begins after `seconds`.
 
-    A batch goes on until the longest of its answers may end.
+    A batch goes on until the longest of its answers may end, or until `beat` says no: then this
+    batch is given up, and no other begins.
 
     Returns:
         the fields of `tuner.measure.Completion` for each request answered.
@@ -96,8 +97,10 @@ def answer(
         if seconds is not None and start and time.perf_counter() - began >= seconds:
             break
         batch = requests[start : start + batch_size]
-        completions += _answer_batch(loaded, batch, extra, chat_template, beat)
-        beat()
+        answers = _answer_batch(loaded, batch, extra, chat_template, beat)
+        if not beat():
+            break
+        completions += answers
     return completions
 
 
@@ -106,7 +109,7 @@ def _answer_batch(
     batch: Sequence[Request],
     extra: Mapping[str, Any],
     chat_template: bool | None,
-    beat: Callable[[], None],
+    beat: Callable[[], bool],
 ) -> list[dict[str, Any]]:
     began = time.perf_counter()
     model = loaded.model
@@ -199,9 +202,9 @@ def _unset(config: GenerationConfig, names: Sequence[str]) -> None:
 
 
 class _StepClock(StoppingCriteria):  # type: ignore[misc]
-    """Never stops anything; notes when the sequences had reached which length."""
+    """Notes when the sequences had reached which length; stops them all where `beat` says no."""
 
-    def __init__(self, device: str, beat: Callable[[], None]) -> None:
+    def __init__(self, device: str, beat: Callable[[], bool]) -> None:
         self._synchronise = torch.cuda.synchronize if device == "cuda" else None
         self._beat = beat
         self._steps: list[tuple[float, int]] = []
@@ -211,10 +214,9 @@ class _StepClock(StoppingCriteria):  # type: ignore[misc]
         if self._synchronise is not None:  # generate() waits for the device right after this anyway
             self._synchronise()
         self._steps.append((time.perf_counter(), input_ids.shape[1]))
-        self._beat()
         if len(self._never) != len(input_ids):
             self._never = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-        return self._never
+        return self._never if self._beat() else torch.ones_like(self._never)
 
     def at(self, length: int) -> float | None:
         """When sequences first had `length` tokens, the prompt's included."""

@@ -122,7 +122,7 @@ class Runner:
             trust_remote_code=self._options["trust_remote_code"],
             beat=self._channel.beat,
         )
-        if requests and not any(completion["n_output_tokens"] for completion in completions):
+        if completions and not any(completion["n_output_tokens"] for completion in completions):
             raise WrongOutputError("not one token was generated")
         others = sum(m.n_bytes for m in self._models.values()) - self._current.n_bytes
         if self._assistant is not None:

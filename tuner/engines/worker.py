@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tuner.measure import EngineFailure
+from tuner.measure import EngineFailure, InterruptedRun, KeepGoing
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _MEMORY_WORDS = re.compile(
@@ -32,6 +32,10 @@ _MEMORY_WORDS = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_MESSAGE = 2000
+_LOOK_S = 0.1
+"""How often it is asked whether to go on."""
+_STOP_S = 2.0
+"""How long a child may take to give up what it does; then it is ended."""
 
 
 @dataclass(frozen=True)
@@ -90,29 +94,52 @@ class Worker:
         """Whether it can be asked."""
         return self._finalizer.alive and self._process.poll() is None
 
-    def call(self, request: Mapping[str, Any], *, limit_s: float, silence_s: float) -> Any:
+    def call(
+        self,
+        request: Mapping[str, Any],
+        *,
+        limit_s: float,
+        silence_s: float,
+        keep_going: KeepGoing | None = None,
+        can_stop: bool = False,
+    ) -> Any:
         """Send a request and wait for the answer.
 
         Args:
             request: plain JSON types.
             limit_s: for the whole call.
             silence_s: between two signs of life.
+            keep_going: once it says no, the child is told to stop; one that does not soon is ended.
+            can_stop: whether the child heeds that during this request.
 
         Raises:
+            InterruptedRun: the child was ended because `keep_going` said no.
             EngineFailure: with the cause that the child names, or `hang`, `crash` or
                 `out_of_memory` where it could name none; then the child is ended.
         """
         deadline = time.monotonic() + limit_s
+        stopping = False
         try:
             self._socket.settimeout(min(limit_s, silence_s))
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             while True:
-                reply = self._receive(deadline, silence_s)
-                if "alive" not in reply:
+                reply = self._receive(deadline, silence_s, keep_going)
+                if reply is None:
+                    if not can_stop:
+                        raise InterruptedRun
+                    self._socket.sendall(b'{"op": "stop"}\n')
+                    keep_going, stopping = None, True
+                    deadline, silence_s = time.monotonic() + _STOP_S, _STOP_S
+                elif "alive" not in reply:
                     break
+        except InterruptedRun:
+            self.close()
+            raise
         except TimeoutError:
             late = time.monotonic() >= deadline
             self.close()
+            if stopping:
+                raise InterruptedRun from None
             raise EngineFailure(
                 "hang",
                 f"{request['op']}: no answer within {limit_s:g} s"
@@ -131,13 +158,22 @@ class Worker:
         """End its whole process group; may be called twice."""
         self._finalizer()
 
-    def _receive(self, deadline: float, silence_s: float) -> dict[str, Any]:
+    def _receive(
+        self, deadline: float, silence_s: float, keep_going: KeepGoing | None
+    ) -> dict[str, Any] | None:
+        """The child's next message; None where it is to give up."""
+        silent_until = time.monotonic() + silence_s
         while b"\n" not in self._buffer:
-            left = min(deadline - time.monotonic(), silence_s)
+            if keep_going is not None and not keep_going():
+                return None
+            left = min(deadline, silent_until) - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            self._socket.settimeout(left)
-            data = self._socket.recv(1 << 16)
+            self._socket.settimeout(left if keep_going is None else min(left, _LOOK_S))
+            try:
+                data = self._socket.recv(1 << 16)
+            except TimeoutError:
+                continue
             if not data:
                 raise EOFError
             self._buffer += data

@@ -17,7 +17,7 @@ from typing import Any
 
 from tuner.measure.measurement import Cause
 
-_BEAT_S = 0.5
+_BEAT_S = 0.1
 
 
 class WrongOutputError(Exception):
@@ -31,14 +31,17 @@ class Channel:
         self._socket = socket.socket(fileno=fd)
         self._lines = self._socket.makefile("rb")
         self._last_beat = 0.0
+        self._told_to_stop = False
         threading.Thread(target=_end_with_parent, args=(fd,), daemon=True).start()
 
-    def beat(self) -> None:
-        """Tell that work goes on; cheap enough for every token."""
+    def beat(self) -> bool:
+        """Tell that work goes on, and whether it should; cheap enough for every token."""
         now = time.monotonic()
         if now - self._last_beat > _BEAT_S:
             self._last_beat = now
             self._send({"alive": True})
+            self._told_to_stop |= bool(select.select([self._socket], [], [], 0)[0])
+        return not self._told_to_stop
 
     def serve(
         self,
@@ -48,6 +51,9 @@ class Channel:
         """Answer requests `{"op": name, **arguments}` until the socket closes."""
         for line in self._lines:
             request = json.loads(line)
+            if request["op"] == "stop":  # nobody asks anything else before the answer is there
+                continue
+            self._told_to_stop = False
             try:
                 reply = {"result": operations[request.pop("op")](**request)}
             except Exception as error:

@@ -1,8 +1,14 @@
 """What one measurement is: metrics and their definitions, meters, protocol, validity."""
 
-from tuner.measure.dominance import Dominated, dominated_by
+from tuner.measure.dominance import Dominated, EarlyEnd, Limit, dominated_by
 from tuner.measure.drift import Reference, corrected, correction
-from tuner.measure.engine_protocol import Completion, Engine, EngineFailure
+from tuner.measure.engine_protocol import (
+    Completion,
+    Engine,
+    EngineFailure,
+    InterruptedRun,
+    KeepGoing,
+)
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import (
     Cause,
@@ -15,7 +21,7 @@ from tuner.measure.measurement import (
     Validity,
 )
 from tuner.measure.measurement_protocol import MeasurementProtocol
-from tuner.measure.measuring import measure, measure_interleaved
+from tuner.measure.measuring import measure
 from tuner.measure.memory import Memory
 from tuner.measure.metering import Metering
 from tuner.measure.meters import (
@@ -27,28 +33,28 @@ from tuner.measure.meters import (
     probe_meters,
 )
 from tuner.measure.phase import (
-    CommandRounds,
     CommandRun,
     DriftReference,
     Grading,
     IdlePower,
-    InterleavedRound,
     Loading,
     OnPhase,
     Phase,
     Repeat,
+    VerificationBlock,
     WarmUp,
 )
 from tuner.measure.statistics import Ratio, accuracy_difference, compare, wilson
+from tuner.measure.window import TurnTaking, Window, combined
 
 __all__ = [
     "Cause",
     "CombinedMeter",
-    "CommandRounds",
     "CommandRun",
     "Completion",
     "Dominated",
     "DriftReference",
+    "EarlyEnd",
     "EnergyPart",
     "EnergyProvenance",
     "EnergySource",
@@ -58,7 +64,9 @@ __all__ = [
     "Grading",
     "IdlePower",
     "InForce",
-    "InterleavedRound",
+    "InterruptedRun",
+    "KeepGoing",
+    "Limit",
     "Loading",
     "Measurement",
     "MeasurementProtocol",
@@ -73,16 +81,19 @@ __all__ = [
     "Reading",
     "Reference",
     "Repeat",
+    "TurnTaking",
     "Validity",
+    "VerificationBlock",
     "WarmUp",
+    "Window",
     "accuracy_difference",
     "best_meter",
+    "combined",
     "compare",
     "corrected",
     "correction",
     "dominated_by",
     "measure",
-    "measure_interleaved",
     "probe_meters",
     "wilson",
 ]

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
-import statistics
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tuner.measure.answers import Reuse
-from tuner.measure.dominance import Dominated
-from tuner.measure.engine_protocol import Engine, EngineFailure
+from tuner.measure.dominance import EarlyEnd
+from tuner.measure.engine_protocol import Engine, EngineFailure, InterruptedRun, KeepGoing
 from tuner.measure.in_force import InForce
-from tuner.measure.measurement import EnergyPart, EnergyProvenance, Failure, Measurement
+from tuner.measure.measurement import Failure, Measurement
 from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.memory import Memory
-from tuner.measure.metering import Metering
-from tuner.measure.meters import Meter, Reading
-from tuner.measure.metric_values import metrics_of, prompt_scores
-from tuner.measure.passes import Pass, joined, run_pass, warm_up, without_energy
+from tuner.measure.metering import Metering, provenance_of
+from tuner.measure.meters import Meter
+from tuner.measure.metric_values import (
+    metrics_of,
+    narrow_enough,
+    prompt_scores,
+    prompt_seconds,
+)
+from tuner.measure.passes import Pass, run_pass, warm_up, without_energy
 from tuner.measure.phase import Loading, OnPhase, Repeat, WarmUp
 from tuner.measure.validity import check
 from tuner.workloads import Work
@@ -35,8 +38,8 @@ _OVERRUN = 1.5
 _AT_ONCE_S = 0.2
 """A configuration that is in force so soon had everything loaded."""
 
-_TOO_SLOW = 0.5
-"""A warm-up that takes this share of `max_seconds` is all that is run."""
+_WARM_UP_SHARE = 0.25
+"""A warm-up that takes this share of `max_seconds` is given up: so much of it warms up as well."""
 
 
 class Run:
@@ -52,6 +55,7 @@ class Run:
         rng: random.Random,
         on_phase: OnPhase,
         memory: Memory | None = None,
+        keep_going: KeepGoing | None = None,
     ) -> None:
         self._engine = engine
         self._metering = metering
@@ -61,75 +65,156 @@ class Run:
         self._rng = rng
         self._on_phase = on_phase
         self._memory = memory or Memory()
+        self._keep_going = keep_going or (lambda: True)
         self._grade = self._memory.answers.grader(work)
         self._open_loop = any(request.arrival_s is not None for request in work.requests)
-        concurrency = arguments.harness.get("concurrency")
+        harness = arguments.harness
+        concurrency = harness.get("concurrency")
         self._concurrency = None if concurrency is None or self._open_loop else int(concurrency)
+        at_once = self._concurrency or int(harness.get("batch_size", 1))
+        self._batch = min(len(work), at_once)
         self._meter: Meter | None = None
         self._idle_watts: float | None = None
         self._setup_s = 0.0
         self._passes_s = 0.0
         self._in_force = InForce()
         self._details: dict[str, Any] = {}
-        self._warm: Pass | None = None
-        self._warnings: list[str] = []
+        self._warm = False
+        self._batch_s: float | None = None
         self._notes: list[str] = []
         self._next = 0
-        self._part: Pass | None = None
-        self._parts: tuple[int, ...] | None = None
+        self._bounds: dict[str, float] = {}
         self.passes: list[Pass] = []
 
-    def set_up(self, warmup_s: float) -> float:
+    @property
+    def batch(self) -> int:
+        """Requests that are under way at a time."""
+        return self._batch
+
+    def set_up(self) -> float:
         """Load, take the idle power, warm up; return the seconds of the warm-up.
 
         What was in force not long before, and comes back without being loaded, is still warm.
         """
+        protocol = self._protocol
         began = warm = time.monotonic()
         try:
             self._on_phase(Loading())
-            self._in_force = self._engine.apply(self._arguments)
+            self._in_force = self._engine.apply(self._arguments, keep_going=self._keep_going)
             self._details = {"load_average": round(os.getloadavg()[0], 2)}
-            self._meter = self._metering.meter_for(self._engine, self._protocol)
-            self._idle_watts = self._metering.idle_watts(
-                self._engine, self._protocol, self._on_phase
-            )
-            if self._warm is not None and time.monotonic() - began < _AT_ONCE_S:
+            self._meter = self._metering.meter_for(self._engine, protocol)
+            self._idle_watts = self._metering.idle_watts(self._engine, protocol, self._on_phase)
+            if self._warm and time.monotonic() - began < _AT_ONCE_S:
                 return 0.0
             self._on_phase(WarmUp())
             warm = time.monotonic()
-            seed = self._rng.getrandbits(31)
-            self._warm = warm_up(
-                self._engine, self._meter, self._work, warmup_s, seed, self._concurrency
+            longest_s = _WARM_UP_SHARE * protocol.max_seconds
+            self._batch_s = warm_up(
+                self._engine,
+                self._meter,
+                self._work,
+                settle_s=0.0 if self._warm else min(protocol.warmup_seconds, longest_s),
+                longest_s=longest_s,
+                seed=self._rng.getrandbits(31),
+                concurrency=self._concurrency,
+                keep_going=self._keep_going,
             )
+            self._warm = True
         finally:
             self._setup_s += time.monotonic() - began
         return time.monotonic() - warm
 
-    def repeat(self, used_s: float, dominated: Dominated | None) -> None:
-        """Make passes by the rules of the protocol, `used_s` of its time being gone."""
-        protocol, size = self._protocol, len(self._work)
-        if used_s > _TOO_SLOW * protocol.max_seconds and self._warm is not None:
-            self.passes.append(self._warm)  # better than to overrun once more
-            self._warnings.append(
-                "one batch took so long that its warm-up had to be the measurement"
-            )
-            return
-        least = 1 if self._open_loop else protocol.min_repeats
-        limit_s: float | None = (protocol.max_seconds - used_s) / least
-        for n in range(protocol.max_repeats):
-            self._on_phase(Repeat(n + 1, protocol.max_repeats))
-            one = self._answer(size, self._rng.getrandbits(31), limit_s)
+    def repeat(self, used_s: float, early: EarlyEnd, answers_key: Hashable | None = None) -> None:
+        """Make passes by the rules of the protocol, `used_s` of its time being gone.
+
+        Raises:
+            InterruptedRun: the run was to be given up before anything was known.
+        """
+        size, most = self._block_size(), self._protocol.max_repeats
+        while not self._bounds:
+            number = len(self.passes) + 1
+            self._on_phase(Repeat(number, max(most, -(-len(self._work) // size))))
+            one = self.answer(size, self._rng.getrandbits(31), early.longest_s)
+            if self._open_loop and one.n_asked:
+                size = one.n_asked  # cut by the time limit: repeats are over as many
+            elif one.n_asked < size:
+                self._give_up(one, size, early.longest_s or 0.0)
+                return
             self.passes.append(one)
-            size, limit_s = one.n_asked, None
-            expected_s = used_s + self._passes_s + one.reading.seconds
-            enough = n + 1 >= least
-            if expected_s > protocol.max_seconds * (1 if enough else _OVERRUN):
+            if self._is_enough(used_s, size, early, answers_key):
                 return
-            if enough and _narrow(self.passes, protocol.interval_rel):
-                return
-            if why := dominated(self._so_far()) if dominated else None:
-                self._notes.append(f"ended early after repeat {n + 1}: {why}")
-                return
+
+    def _block_size(self) -> int:
+        """Requests of a repeat: all, or as many whole batches as leave time for the other ones."""
+        n, protocol = len(self._work), self._protocol
+        if self._open_loop:
+            return n
+        if self._batch_s is None:
+            return self._batch
+        fitting = protocol.max_seconds / protocol.min_repeats / max(self._batch_s, 1e-6)
+        batches = -(-n // self._batch)
+        if fitting >= batches:
+            return n
+        blocks = -(-batches // max(1, int(fitting)))
+        return -(-batches // blocks) * self._batch
+
+    def _is_enough(
+        self, used_s: float, size: int, early: EarlyEnd, answers_key: Hashable | None
+    ) -> bool:
+        protocol, made = self._protocol, len(self.passes)
+        if why := early.why(self._so_far()):
+            self._notes.append(f"ended early after repeat {made}: {why}")
+            return True
+        all_answered = self._open_loop or made * size >= len(self._work)
+        enough = made >= (1 if self._open_loop else protocol.min_repeats)
+        narrow = enough and narrow_enough(self.passes, protocol.interval_rel)
+        if all_answered and (narrow or made >= protocol.max_repeats):
+            return True
+        expected_s = used_s + self._passes_s + self.passes[-1].reading.seconds
+        if expected_s <= (1.0 if enough else _OVERRUN) * protocol.max_seconds:
+            return False
+        late = expected_s > protocol.patience * protocol.max_seconds
+        return all_answered or late or not self._wants_the_rest(early, answers_key)
+
+    def _wants_the_rest(self, early: EarlyEnd, answers_key: Hashable | None) -> bool:
+        """Whether the answers to the prompts that are left may still matter."""
+        if self.passes[-1].scores is None:
+            return False
+        answers, n = self._memory.answers, len(self._work)
+        if answers_key is not None and answers.knows_the_rest(answers_key, self.passes, n):
+            return False
+        return early.contends(self._so_far())
+
+    def window(self, indices: Sequence[int], seed: int) -> Measurement:
+        """One pass over these requests, as a measurement with a single repeat.
+
+        Raises:
+            InterruptedRun: it was to be given up.
+        """
+        self._setup_s = self._passes_s = 0.0
+        self.set_up()
+        one = self.answer(len(indices), seed, indices=indices)
+        if one.n_asked < len(indices):
+            raise InterruptedRun
+        self.passes = [one]
+        return self.result(window=True)
+
+    def _give_up(self, one: Pass, size: int, longest_s: float) -> None:
+        """Take what is known of a repeat that was ended in the middle."""
+        interrupted = not self._keep_going()
+        if self.passes:
+            why = "there was no time for more" if interrupted else "batches take too long"
+            self._notes.append(f"ended early in repeat {len(self.passes) + 1}: {why}")
+        elif interrupted:
+            if not one.n_asked:
+                raise InterruptedRun
+            self.passes.append(one)
+            self._notes.append("ended early in its first repeat: there was no time for more")
+        else:
+            latency_s = max(longest_s, one.reading.seconds * self._batch / size)
+            self._bounds = {"mean_e2el_ms": 1e3 * latency_s}
+            if one.reading.joules is not None:
+                self._bounds["joules_per_request"] = one.reading.joules / size
 
     def _so_far(self) -> Measurement:
         """What is known between two passes."""
@@ -137,60 +222,54 @@ class Run:
         metrics = self._memory.pooled_variance.filled(metrics)
         return Measurement(metrics, scores=prompt_scores(self.passes))
 
-    def turn_is_empty(self, turn: int) -> bool:
-        """Whether nothing is left for this turn: there are fewer batches than turns."""
-        return self._parts is not None and not self._parts[turn]
+    def answer(
+        self,
+        n: int,
+        seed: int,
+        longest_s: float | None = None,
+        indices: Sequence[int] | None = None,
+    ) -> Pass:
+        """Answer the next `n` requests, or those of `indices`.
 
-    def run_slice(self, turn: int, turns: int, seed: int) -> None:
-        """Make one of the parts of a pass, of whole batches; all of an open loop in the first."""
-        if self._parts is None:
-            self._parts = self._first_turn(turns, seed)
-        else:
-            part = self._answer(self._parts[turn], seed, None)
-            self._part = joined(self._part, part) if self._part else part
-        if self._part and not any(self._parts[turn + 1 :]):
-            self.passes.append(self._part)
-            self._part = None
-
-    def _first_turn(self, turns: int, seed: int) -> tuple[int, ...]:
-        """Make the very first part, and see from it how large the parts can be."""
-        n, batch_size = len(self._work), int(self._arguments.harness.get("batch_size", 1))
-        if self._open_loop:
-            self._part = self._answer(n, seed, self._protocol.max_seconds)
-            return (self._part.n_asked, *(0,) * (turns - 1))
-        wanted = min(n, math.ceil(n / turns / batch_size) * batch_size)
-        self._part = self._answer(wanted, seed, self._protocol.max_seconds / turns)
-        asked = self._part.n_asked
-        if asked < wanted:
-            return (asked,) * turns
-        return tuple(max(0, min(wanted, n - turn * wanted)) for turn in range(turns))
-
-    def _answer(self, n: int, seed: int, limit_s: float | None) -> Pass:
-        """Answer the next `n` requests, or as many of them as begin within the limit."""
+        Given up where the mean latency is sure to be more than `longest_s`: batches come one after
+        the other, so that it is at least the time so far times the share of a batch.
+        """
         assert self._meter is not None
-        indices = [(self._next + i) % len(self._work) for i in range(n)]
+        first_window = self._open_loop and not self.passes and indices is None
+        if indices is None:
+            indices = [(self._next + i) % len(self._work) for i in range(n)]
+            self._next = 0 if self._open_loop else (self._next + n) % len(self._work)
         began = time.monotonic()
+        give_up_s = None if longest_s is None else longest_s * n / self._batch
+
+        def within() -> bool:
+            late = give_up_s is not None and time.monotonic() - began > give_up_s
+            return not late and self._keep_going()
+
         try:
-            one = run_pass(
+            return run_pass(
                 self._engine,
                 self._meter,
                 self._work,
                 indices,
                 seed=seed,
-                seconds=limit_s,
+                seconds=self._protocol.max_seconds if first_window else None,
                 concurrency=self._concurrency,
                 grade=self._grade,
+                keep_going=within,
             )
         finally:
             self._passes_s += time.monotonic() - began
             self._in_force = self._engine.in_force
-        if not self._open_loop:
-            self._next = (self._next + one.n_asked) % len(self._work)
-        return one
 
-    def result(self, answers_key: Hashable | None = None) -> Measurement:
-        """What the passes gave, and earlier answers of the same key."""
+    def result(self, answers_key: Hashable | None = None, *, window: bool = False) -> Measurement:
+        """What the passes gave, and earlier answers of the same key.
+
+        A `window` is one of several: that it holds few prompts is no cause for doubt.
+        """
         assert self._meter is not None
+        if self._bounds:
+            return self._ended_early()
         windows = [dict(one.reading.details) for one in self.passes]
         if any(windows):
             self._details["windows"] = windows
@@ -203,10 +282,11 @@ class Run:
             self.passes = [without_energy(one, why) for one in self.passes]
         readings = [one.reading for one in self.passes]
         reuse = Reuse()
+        warnings: list[str] = []
         if answers_key is not None:
             reuse = self._memory.answers.reuse(answers_key, self.passes)
             self._notes += [reuse.note] if reuse.note else []
-            self._warnings += [reuse.warning] if reuse.warning else []
+            warnings += [reuse.warning] if reuse.warning else []
         measured = metrics_of(
             self.passes, meter.source, self._idle_watts, self._protocol.goodput, reuse.scores
         )
@@ -220,21 +300,35 @@ class Run:
             requests=self._work.requests,
             arguments=self._arguments,
             in_force=self._in_force,
-            warnings=self._warnings,
+            warnings=warnings,
+            all_prompts=not window,
         )
         measurement = Measurement(
             metrics=metrics,
             validity=validity,
             reasons=reasons,
-            energy=_provenance(meter, readings) if "energy_j" in metrics else None,
+            energy=provenance_of(meter, readings) if "energy_j" in metrics else None,
             seconds=self._setup_s + self._passes_s,
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
             scores=prompt_scores(self.passes, reuse.scores),
+            prompt_seconds=prompt_seconds(self.passes),
             notes=tuple(self._notes),
         )
         self._memory.learn_energy(measurement)
         return measurement
+
+    def _ended_early(self) -> Measurement:
+        """Bounds, where not even the first repeat was worth its end."""
+        words = "ended in its first repeat: it is beyond the limits of interest"
+        return Measurement(
+            metrics={},
+            bounds=self._bounds,
+            seconds=self._setup_s + self._passes_s,
+            setup_seconds=self._setup_s,
+            in_force=self._recorded(),
+            notes=(words,),
+        )
 
     def _recorded(self) -> InForce:
         details = {**self._in_force.details, **self._details}
@@ -251,33 +345,3 @@ class Run:
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
         )
-
-
-def _provenance(meter: Meter, readings: Sequence[Reading]) -> EnergyProvenance:
-    """Where the joules of the windows come from; at least one window has any."""
-    windows = [
-        reading.parts or (EnergyPart(meter.scope, meter.source, reading.joules),)
-        for reading in readings
-        if reading.joules is not None
-    ]
-    return EnergyProvenance(
-        energy_source=meter.source,
-        energy_scope=meter.scope,
-        energy_quantisation_rel=max(reading.quantisation_rel for reading in readings),
-        window_s=statistics.fmean(reading.seconds for reading in readings),
-        parameters=dict(meter.parameters),
-        parts=tuple(
-            replace(same[0], joules=statistics.fmean(part.joules or 0.0 for part in same))
-            for same in zip(*windows, strict=True)
-        ),
-    )
-
-
-def _narrow(passes: Sequence[Pass], interval_rel: float) -> bool:
-    """Whether the intervals of energy and mean latency are narrow enough."""
-    metrics = metrics_of(passes, "", None)
-    watched = [metrics[m] for m in ("joules_per_request", "mean_e2el_ms") if m in metrics]
-    return all(
-        metric.high is not None and metric.high - metric.value <= interval_rel * metric.value
-        for metric in watched
-    )

@@ -61,6 +61,21 @@ class Answers:
 
         return grade
 
+    def knows_the_rest(self, key: Hashable, passes: Iterable[Pass], n_prompts: int) -> bool:
+        """Whether `reuse` would have the scores of all prompts that the passes leave out."""
+        known = self._known.get(key, {})
+        mine = {
+            index: completion.text
+            for one in passes
+            for index, completion in zip(one.indices, one.completions, strict=True)
+        }
+        both = mine.keys() & known.keys()
+        return (
+            len(both) >= min(_SAMPLE, n_prompts)
+            and len(mine.keys() | known.keys()) >= n_prompts
+            and all(mine[index] == known[index].text for index in both)
+        )
+
     def reuse(self, key: Hashable, passes: Iterable[Pass]) -> Reuse:
         """Compare a configuration's answers with earlier ones of the same key, and add to them.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from tuner.measure.measurement import Measurement, Metric
@@ -10,6 +11,63 @@ from tuner.measure.statistics import accuracy_difference
 
 Dominated = Callable[[Measurement], str | None]
 """Is told what has been measured so far; says what dominates it, or None while nothing does."""
+
+
+Contends = Callable[[Measurement], bool]
+"""Is told what has been measured so far; says whether it may still be the best of all in
+something."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What nobody would deploy: values of a metric beyond this one.
+
+    Attributes:
+        metric: its name.
+        direction: which way is better.
+        value: the worst value of interest, in the metric's unit.
+    """
+
+    metric: str
+    direction: Literal["min", "max"]
+    value: float
+
+    def beyond(self, metric: Metric) -> bool:
+        """Whether a metric lies beyond it with its whole interval."""
+        low, high = metric.low, metric.high
+        if low is None or high is None:
+            low = high = metric.value
+        return low > self.value if self.direction == "min" else high < self.value
+
+
+@dataclass(frozen=True)
+class EarlyEnd:
+    """When a measurement need not go on.
+
+    Attributes:
+        dominated: says what is better for sure.
+        contends: whether it may still be the best in something: then it gets more time.
+        limits: values beyond which nobody is interested. A batch that has taken longer than a
+            limit on `mean_e2el_ms` is ended in the middle.
+    """
+
+    dominated: Dominated = lambda measurement: None
+    contends: Contends = lambda measurement: True
+    limits: Sequence[Limit] = ()
+
+    @property
+    def longest_s(self) -> float | None:
+        """The longest mean latency of interest, in seconds."""
+        found = [x.value / 1e3 for x in self.limits if x.metric == "mean_e2el_ms"]
+        return min(found, default=None)
+
+    def why(self, measurement: Measurement) -> str | None:
+        """Why what has been measured so far is enough; None where it is not."""
+        for limit in self.limits:
+            metric = measurement.metrics.get(limit.metric)
+            if metric is not None and limit.beyond(metric):
+                return f"{limit.metric} is beyond the limit of {limit.value:.4g} {metric.unit}"
+        return self.dominated(measurement)
 
 
 def dominated_by(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -44,6 +44,15 @@ class Completion:
     error: str | None = None
 
 
+KeepGoing = Callable[[], bool]
+"""Asked several times a second while an engine is busy; from its first no on, the engine gives up
+what it is doing."""
+
+
+class InterruptedRun(Exception):  # noqa: N818 (it is no error)
+    """An engine gave up before it had anything to show, because it was told to."""
+
+
 class EngineFailure(Exception):  # noqa: N818 (as `Failure`, which records it)
     """A configuration that the engine could not run: an observation, not a defect of the tuner.
 
@@ -62,7 +71,8 @@ class EngineFailure(Exception):  # noqa: N818 (as `Failure`, which records it)
 class Engine(Protocol):
     """Answers requests under a configuration, in processes of its own.
 
-    After an `EngineFailure` the next `apply` has to find a working engine again.
+    After an `EngineFailure` or an `InterruptedRun` the next `apply` has to find a working engine
+    again.
     """
 
     @property
@@ -81,20 +91,27 @@ class Engine(Protocol):
     def peak_memory_bytes(self) -> int | None:
         """The largest memory during the last `run`; None where unknown."""
 
-    def apply(self, arguments: Arguments) -> InForce:
+    def apply(self, arguments: Arguments, *, keep_going: KeepGoing | None = None) -> InForce:
         """Bring a configuration into force, loading what it takes, and return `in_force`.
 
-        Raises `EngineFailure`.
+        Raises `EngineFailure`, and `InterruptedRun` where `keep_going` ends it.
         """
 
     def run(
-        self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        seed: int,
+        seconds: float | None = None,
+        keep_going: KeepGoing | None = None,
     ) -> list[Completion]:
         """Answer the requests, in their order, and return one completion each.
 
         None begins after `seconds`: the list may be shorter than the requests, but holds one
-        batch at least. Engines that take one batch after the other pay no heed to arrivals.
-        Raises `EngineFailure`.
+        batch at least. Where `keep_going` says no, what is under way is given up in the middle of
+        a batch, and the list holds what was answered before, which may be nothing. Engines that
+        take one batch after the other pay no heed to arrivals. Raises `EngineFailure`, and
+        `InterruptedRun` where nothing can be told of what was answered.
         """
 
     def close(self) -> None:

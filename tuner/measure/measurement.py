@@ -116,6 +116,9 @@ class Measurement:
         setup_seconds: the part of it before the first measured window.
         in_force: engine, model and arguments that it was measured with, as the engine says.
         scores: for each prompt the mean score over the repeats, in [0, 1], in the task's order.
+        prompt_seconds: for each prompt the mean latency in seconds, in the same order.
+        bounds: of a measurement that was ended early: by metric, what it is at least as bad as.
+            Then there are no metrics.
         notes: sentences on how it was measured that are no cause for doubt.
 
     """
@@ -129,6 +132,8 @@ class Measurement:
     setup_seconds: float = 0.0
     in_force: InForce = field(default_factory=InForce)
     scores: tuple[float, ...] = ()
+    prompt_seconds: tuple[float, ...] = ()
+    bounds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -153,6 +158,8 @@ class Measurement:
             setup_seconds=data["setup_seconds"],
             in_force=_in_force(data),
             scores=tuple(data["scores"]),
+            prompt_seconds=tuple(data.get("prompt_seconds", ())),
+            bounds=data.get("bounds", {}),
             notes=tuple(data.get("notes", ())),
         )
 

@@ -13,15 +13,18 @@ class MeasurementProtocol:
     """The rules of one measurement.
 
     A repeat is one pass over the requests. Where `min_repeats` passes do not fit into
-    `max_seconds`, a repeat is over a part of them: as many as fit, and each repeat goes on where
-    the one before ended, so that together they answer as many as they can.
+    `max_seconds`, a repeat is over a block of them, of whole batches, and each repeat goes on where
+    the one before ended. All configurations begin with the first request and go in the same order,
+    so that they can be compared request by request.
 
     Requests with arrivals (an open loop) are one window as a whole, from the first of them on, cut
     only by `max_seconds`; further repeats are made where they fit.
 
     Attributes:
         max_seconds: for warm-up and repeats together, loading not included; overrun by at most
-            one batch for each repeat. Where the warm-up takes half of it, that is all.
+            one block.
+        patience: where some requests are still unanswered, a configuration that may be the best in
+            something has so many times `max_seconds` for them.
         warmup_seconds: warm-up ends when batches no longer get faster, or after this long.
         min_repeats: so many passes at least.
         max_repeats: so many passes at most.
@@ -38,6 +41,7 @@ class MeasurementProtocol:
     """
 
     max_seconds: float = 8.0
+    patience: float = 4.0
     warmup_seconds: float = 1.0
     min_repeats: int = 3
     max_repeats: int = 10
@@ -53,6 +57,8 @@ class MeasurementProtocol:
             raise ValueError("needs 1 <= min_repeats <= max_repeats")
         if self.max_seconds <= 0:
             raise ValueError("max_seconds must be positive")
+        if self.patience < 1:
+            raise ValueError("patience must be at least 1")
         unknown = set(self.goodput) - set(_LEVELS)
         if unknown or min(self.goodput.values(), default=1.0) <= 0:
             raise ValueError(f"goodput takes positive levels of {', '.join(_LEVELS)}")

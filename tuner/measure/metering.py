@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 from tuner.measure.engine_protocol import Engine
+from tuner.measure.measurement import EnergyPart, EnergyProvenance
 from tuner.measure.measurement_protocol import MeasurementProtocol
-from tuner.measure.meters import Meter, best_meter, read_window, together
+from tuner.measure.meters import Meter, Reading, best_meter, read_window, together
 from tuner.measure.phase import IdlePower, OnPhase
 
 _IDLE_HOLDS_S = 3600.0
@@ -85,3 +88,23 @@ class Metering:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def provenance_of(meter: Meter, readings: Sequence[Reading]) -> EnergyProvenance:
+    """Where the joules of the windows come from; at least one window has any."""
+    windows = [
+        reading.parts or (EnergyPart(meter.scope, meter.source, reading.joules),)
+        for reading in readings
+        if reading.joules is not None
+    ]
+    return EnergyProvenance(
+        energy_source=meter.source,
+        energy_scope=meter.scope,
+        energy_quantisation_rel=max(reading.quantisation_rel for reading in readings),
+        window_s=statistics.fmean(reading.seconds for reading in readings),
+        parameters=dict(meter.parameters),
+        parts=tuple(
+            replace(same[0], joules=statistics.fmean(part.joules or 0.0 for part in same))
+            for same in zip(*windows, strict=True)
+        ),
+    )

@@ -9,6 +9,7 @@ whole window.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 
@@ -58,6 +59,16 @@ def metrics_of(
     return metrics
 
 
+def narrow_enough(passes: Sequence[Pass], interval_rel: float) -> bool:
+    """Whether the intervals of energy and mean latency are narrow enough."""
+    metrics = metrics_of(passes, "", None)
+    watched = [metrics[m] for m in ("joules_per_request", "mean_e2el_ms") if m in metrics]
+    return all(
+        metric.high is not None and metric.high - metric.value <= interval_rel * metric.value
+        for metric in watched
+    )
+
+
 def prompt_scores(
     passes: Sequence[Pass], known: Mapping[int, float] | None = None
 ) -> tuple[float, ...]:
@@ -67,6 +78,16 @@ def prompt_scores(
         for index, score in zip(one.indices, one.scores or (), strict=one.scores is not None):
             scores.setdefault(index, []).append(score)
     return tuple(_mean(scores[index]) for index in sorted(scores))
+
+
+def prompt_seconds(passes: Sequence[Pass]) -> tuple[float, ...]:
+    """Mean latency of each prompt in seconds, as far as the first ones were all answered."""
+    latencies: dict[int, list[float]] = {}
+    for one in passes:
+        for index, completion in zip(one.indices, one.completions, strict=True):
+            latencies.setdefault(index, []).append(completion.latency_s)
+    answered = itertools.takewhile(latencies.__contains__, itertools.count())
+    return tuple(_mean(latencies[index]) for index in answered)
 
 
 def _metric(values: Sequence[float], unit: str, source: str, floor: float = 0.0) -> Metric:
@@ -222,4 +243,5 @@ _PER_PASS: dict[str, _Value] = {
     "total_token_throughput": lambda one: _all_tokens(one) / one.reading.seconds,
     "mean_output_tokens": lambda one: _tokens(one) / len(one.completions),
     "peak_memory_mb": _megabytes,
+    "foreign_cpu_share": lambda one: one.foreign_share,
 }

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tuner.measure.engine_protocol import Completion, Engine, EngineFailure
+from tuner.measure.engine_protocol import Completion, Engine, EngineFailure, KeepGoing
+from tuner.measure.foreign_load import ProcessorTimes, foreign_share
 from tuner.measure.meters import Meter, Reading, cpu_seconds, read_window
 from tuner.workloads import Work
 
@@ -34,7 +35,10 @@ class Pass:
         peak_memory_bytes: of the engine; None where unknown.
         errors: of the requests that failed, in the engine's words.
         steady: the completions whose times count: all of them, or those between ramp-up and drain.
+        foreign_share: of the machine's processor time that other programs took; None where
+            unknown.
 
+    A pass that was given up before anything was answered has no completions.
     """
 
     indices: tuple[int, ...]
@@ -45,6 +49,7 @@ class Pass:
     peak_memory_bytes: int | None
     errors: tuple[str, ...] = ()
     steady: tuple[Completion, ...] = ()
+    foreign_share: float | None = None
 
     @property
     def n_asked(self) -> int:
@@ -62,6 +67,7 @@ def run_pass(
     seconds: float | None = None,
     concurrency: int | None = None,
     grade: Grade | None = None,
+    keep_going: KeepGoing | None = None,
 ) -> Pass:
     """One metered pass over requests of the work, or over as many as begin within `seconds`.
 
@@ -75,23 +81,33 @@ def run_pass(
         concurrency: how many requests of a closed loop are under way at a time; None for batches
             and for open loops.
         grade: in place of the work's own grading.
+        keep_going: ends the pass in the middle of a batch; then it holds what was answered before.
 
     Raises:
         EngineFailure: also where requests got lost, or every single one failed.
     """
     chosen = work.select(indices)
+    given_up = False
+
+    def watch() -> bool:
+        nonlocal given_up
+        given_up = given_up or (keep_going is not None and not keep_going())
+        return not given_up
+
+    times_before = ProcessorTimes.now(engine.pids)
     cpu_before = cpu_seconds(engine.pids)
     meter.start()
     try:
-        answers = engine.run(chosen.requests, seed=seed, seconds=seconds)
+        answers = engine.run(chosen.requests, seed=seed, seconds=seconds, keep_going=watch)
     finally:
         reading = read_window(meter)
     cpu_s = cpu_seconds(engine.pids) - cpu_before
-    if not answers or (seconds is None and len(answers) != len(indices)):
+    foreign = foreign_share(times_before, ProcessorTimes.now(engine.pids))
+    if not given_up and (not answers or (seconds is None and len(answers) != len(indices))):
         words = f"{len(answers)} of {len(indices)} requests came back"
         raise EngineFailure("wrong_output", words)
     errors = tuple(answer.error for answer in answers if answer.error is not None)
-    if len(errors) == len(answers):
+    if answers and len(errors) == len(answers):
         raise EngineFailure("crash", f"all {len(errors)} requests failed: {most_frequent(errors)}")
     answered = [i for i, answer in zip(indices, answers, strict=False) if answer.error is None]
     completions = tuple(answer for answer in answers if answer.error is None)
@@ -105,6 +121,7 @@ def run_pass(
         peak_memory_bytes=engine.peak_memory_bytes,
         errors=errors,
         steady=_steady(answers, concurrency),
+        foreign_share=foreign,
     )
 
 
@@ -112,12 +129,33 @@ def warm_up(
     engine: Engine,
     meter: Meter,
     work: Work,
-    seconds: float,
+    *,
+    settle_s: float,
+    longest_s: float,
     seed: int,
     concurrency: int | None = None,
-) -> Pass:
-    """Run the first batch until it no longer gets faster, or for so long; return the last run."""
-    began = time.perf_counter()
+    keep_going: KeepGoing | None = None,
+) -> float | None:
+    """Run the first batch until it no longer gets faster.
+
+    Args:
+        engine: with a configuration in force.
+        meter: for what it runs on.
+        work: the requests.
+        settle_s: no further run of the batch begins after that.
+        longest_s: a run of the batch is given up after that: so much of it warms up as well.
+        seed: of sampled answers.
+        concurrency: see `run_pass`.
+        keep_going: ends it at once.
+
+    Returns:
+        seconds of the last run; None where it was given up.
+    """
+    began = time.monotonic()
+
+    def within() -> bool:
+        return time.monotonic() - began < longest_s and (keep_going is None or keep_going())
+
     before = float("inf")
     for i in itertools.count():
         one = run_pass(
@@ -128,30 +166,15 @@ def warm_up(
             seed=seed + i,
             seconds=0.0,
             concurrency=concurrency,
+            keep_going=within,
         )
+        if not one.n_asked:
+            return None
         took = one.reading.seconds
-        if took >= _SETTLED * before or time.perf_counter() - began >= seconds:
-            return one
+        if took >= _SETTLED * before or time.monotonic() - began >= settle_s:
+            return took
         before = took
     raise AssertionError
-
-
-def joined(one: Pass, other: Pass) -> Pass:
-    """Two parts of a pass as one."""
-    return Pass(
-        indices=one.indices + other.indices,
-        completions=one.completions + other.completions,
-        scores=None if one.scores is None or other.scores is None else one.scores + other.scores,
-        reading=_joined_readings(one.reading, other.reading),
-        cpu_s=one.cpu_s + other.cpu_s,
-        peak_memory_bytes=(
-            None
-            if one.peak_memory_bytes is None or other.peak_memory_bytes is None
-            else max(one.peak_memory_bytes, other.peak_memory_bytes)
-        ),
-        errors=one.errors + other.errors,
-        steady=one.steady + other.steady,
-    )
 
 
 def without_energy(one: Pass, why: str) -> Pass:
@@ -176,23 +199,3 @@ def _steady(answers: Sequence[Completion], concurrency: int | None) -> tuple[Com
         ends = 0
     steady = tuple(c for c in answers[ends : len(answers) - ends] if c.error is None)
     return steady or tuple(c for c in answers if c.error is None)
-
-
-def _joined_readings(one: Reading, other: Reading) -> Reading:
-    seconds = one.seconds + other.seconds
-    problems = tuple(dict.fromkeys((*one.problems, *other.problems)))
-    details = {
-        name: (min if name.endswith("_min") else max)(
-            r.details[name] for r in (one, other) if name in r.details
-        )
-        for name in {**one.details, **other.details}
-    }
-    parts = tuple(
-        replace(a, joules=None if a.joules is None or b.joules is None else a.joules + b.joules)
-        for a, b in zip(one.parts, other.parts, strict=True)
-    )
-    if one.joules is None or other.joules is None:
-        return Reading(seconds, None, 0.0, problems, details, parts)
-    joules = one.joules + other.joules
-    wrong_by = one.quantisation_rel * one.joules + other.quantisation_rel * other.joules
-    return Reading(seconds, joules, wrong_by / joules, problems, details, parts)

@@ -30,12 +30,18 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class InterleavedRound:
-    """A part of a round in which several configurations take turns; all count from 1."""
+class VerificationBlock:
+    """Configurations take turns beside the default; all count from 1.
+
+    Attributes:
+        number: of the block.
+        configuration: whose turn it is.
+        of: how many take part in the block.
+    """
 
     number: int
-    rounds: int
     configuration: int
+    of: int
 
 
 @dataclass(frozen=True)
@@ -55,23 +61,15 @@ class CommandRun:
     """A command of the user's own runs for one configuration."""
 
 
-@dataclass(frozen=True)
-class CommandRounds:
-    """A command of the user's own runs for several configurations in so many rounds."""
-
-    rounds: int
-
-
 Phase = (
     Loading
     | IdlePower
     | WarmUp
     | Repeat
-    | InterleavedRound
+    | VerificationBlock
     | Grading
     | DriftReference
     | CommandRun
-    | CommandRounds
 )
 OnPhase = Callable[[Phase], None]
 """Is told what begins now."""

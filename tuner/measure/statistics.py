@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 Z_95 = 1.959963984540054
 """Half the width of a 95 % interval of the normal distribution, in standard deviations."""
 
+TRIMMED = 0.2
+"""The share of repeats that a trimmed mean cuts off at either end."""
+LEAST_TRIMMED = 6
+"""Fewer repeats are not trimmed."""
+MOST_FOREIGN = 0.95
+"""Where others took more of the machine, nothing is known anyway."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -71,25 +78,58 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     return low, high
 
 
-def compare(a: Metric, b: Metric) -> Ratio:
-    """The ratio a / b, from repeats made in the same rounds.
+def trimmed_mean(values: Sequence[float]) -> Estimate:
+    """Mean of repeats without their extremes, with a 95 % interval.
 
-    Student's interval of the log ratios of the rounds: what made a whole round slow cancels out.
+    From six values on, a fifth of them is cut off at either end (one of six to nine), so that a
+    burst of foreign work that hits some windows moves neither the mean nor the interval far. The
+    interval is that of Tukey and McLaughlin (1963) with Yuen's (1974) standard error, that of the
+    winsorised values. Fewer values give Student's interval as it is.
+    """
+    n = len(values)
+    cut = int(TRIMMED * n) if n >= LEAST_TRIMMED else 0
+    if not cut:
+        return estimate_mean(values)
+    ordered = sorted(values)
+    kept = ordered[cut : n - cut]
+    mean = math.fsum(kept) / len(kept)
+    winsorised = [kept[0]] * cut + kept + [kept[-1]] * cut
+    centre = math.fsum(winsorised) / n
+    h = len(kept)
+    sem = math.sqrt((n - 1) * _variance(winsorised, centre) / (h * (h - 1)))
+    reach = student(h - 1) * sem
+    return Estimate(mean, sem, mean - reach, mean + reach)
+
+
+def compare(a: Metric, b: Metric, foreign: tuple[float, float] = (0.0, 0.0)) -> Ratio:
+    """The ratio a / b, from windows of the same blocks.
+
+    The trimmed mean of the log ratios of the blocks (`trimmed_mean`): what made a whole block slow
+    cancels out. What other programs took of the machine does not: it may have slowed one of the two
+    and not the other. Where they took a share f, a quiet machine would have given between (1 - f)
+    times the value and the value itself; the interval is widened by that for both.
+
+    Args:
+        a: with a repeat for each block.
+        b: with a repeat for each of the same blocks.
+        foreign: the share of the machine that others took during the windows of either.
 
     Raises:
         ValueError: the two have not the same number of repeats, fewer than two, or none positive.
     """
     if len(a.repeats) != len(b.repeats) or len(a.repeats) < 2:
         raise ValueError(
-            f"a ratio needs two rounds or more of both, not {len(a.repeats)} and {len(b.repeats)}"
+            f"a ratio needs two blocks or more of both, not {len(a.repeats)} and {len(b.repeats)}"
         )
     if min(*a.repeats, *b.repeats) <= 0:
         raise ValueError("a ratio needs positive values")
     logs = [math.log(x / y) for x, y in zip(a.repeats, b.repeats, strict=True)]
-    estimate = estimate_mean(logs)
+    estimate = trimmed_mean(logs)
     assert estimate.low is not None
     assert estimate.high is not None
-    return Ratio(math.exp(estimate.value), math.exp(estimate.low), math.exp(estimate.high))
+    slowed_a, slowed_b = (math.log(1 - min(share, MOST_FOREIGN)) for share in foreign)
+    low, high = estimate.low + slowed_a, estimate.high - slowed_b
+    return Ratio(math.exp(estimate.value), math.exp(low), math.exp(high))
 
 
 def accuracy_difference(

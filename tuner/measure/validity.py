@@ -30,15 +30,19 @@ def check(
     arguments: Arguments,
     in_force: InForce,
     warnings: Sequence[str] = (),
+    all_prompts: bool = True,
 ) -> tuple[Validity, tuple[str, ...]]:
-    """Whether a measurement is `valid`, or `suspect` or `invalid` and why."""
+    """Whether a measurement is `valid`, or `suspect` or `invalid` and why.
+
+    `all_prompts` says whether the passes should have answered a good part of the requests.
+    """
     wrong = tuple(_contradictions(passes))
     if wrong:
         return "invalid", wrong
     warnings = (
         *warnings,
         *_failed(passes),
-        *_coverage(passes, len(requests)),
+        *(_coverage(passes, len(requests)) if all_prompts else ()),
         *_lengths(passes, requests),
         *_noise(metrics, protocol),
         *_energy(passes, meter, protocol),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tuner.measure import InterleavedRound
+from tuner.measure import Measurement, VerificationBlock
 from tuner.report.phase_text import phase_text
 from tuner.report.text import differences, duration, number
 from tuner.study import (
@@ -54,7 +54,7 @@ class Lines:
         self._metrics = [text.split(":")[0] for text in spec.effective_objectives]
         self._console = console
         self._default: Configuration | None = None
-        self._round = 0
+        self._block = 0
 
     def __call__(self, event: Event) -> None:
         """Print what an event says."""
@@ -75,9 +75,10 @@ class Lines:
                 return f"{_outcome(record, self._metrics, self._default)} | {_standing(snapshot)}"
             case SearchEnded(reason=reason):
                 return f"search ended: {reason}; verifying the candidates"
-            case PhaseStarted(phase=InterleavedRound(number=number, rounds=rounds)):
-                before, self._round = self._round, number
-                return f"verification: round {number} of {rounds}" if number != before else None
+            case PhaseStarted(phase=VerificationBlock(number=number, of=of)):
+                before, self._block = self._block, number
+                if number != before:
+                    return f"verification: block {number}, {of} configurations"
         return None
 
 
@@ -149,7 +150,9 @@ class Board:
         elapsed = (snapshot.elapsed if snapshot else 0.0) + since
         text = f"{snapshot.finished if snapshot else 0} trials in {duration(elapsed)}"
         if snapshot and snapshot.seconds_left is not None:
-            text += f", at most {duration(max(0.0, snapshot.seconds_left - since))} left to search"
+            left = duration(max(0.0, snapshot.seconds_left - since))
+            text += f", at most {left} left to search"
+            text += f", {duration(snapshot.verification_seconds)} to verify"
         return text
 
     def _trials(self) -> RenderableType:
@@ -167,8 +170,7 @@ class Board:
                 cells = [number(value) for value in record.values]
                 table.add_row(str(record.number), *cells, what)
             else:
-                cause = record.measurement.failure if record.measurement else None
-                words = cause.cause.replace("_", " ") if cause else "interrupted"
+                words = _why_not(record)
                 blanks = [""] * (len(self._metrics) - 1)
                 table.add_row(str(record.number), words, *blanks, what, style="red")
         return table
@@ -180,11 +182,25 @@ def _outcome(record: Record, metrics: list[str], default: Configuration | None) 
     if measurement is not None and measurement.failure is not None:
         failure = measurement.failure
         words = f"failed ({failure.cause.replace('_', ' ')}: {_short(failure.message)})"
+    elif measurement is not None and measurement.bounds:
+        words = f"ended early ({_bounds(measurement)})"
     else:
         words = ", ".join(
             f"{name} {number(value)}" for name, value in zip(metrics, record.values, strict=False)
         )
     return f"trial {record.number}: {words} | {what}"
+
+
+def _why_not(record: Record) -> str:
+    """Why a trial has no values, in a word or two."""
+    if record.state == "pruned":
+        return "ended early"
+    failure = record.measurement.failure if record.measurement else None
+    return failure.cause.replace("_", " ") if failure else "interrupted"
+
+
+def _bounds(measurement: Measurement) -> str:
+    return ", ".join(f"{name} over {number(value)}" for name, value in measurement.bounds.items())
 
 
 def _standing(snapshot: Snapshot) -> str:

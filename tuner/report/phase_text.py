@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from tuner.measure import (
-    CommandRounds,
     CommandRun,
     DriftReference,
     Grading,
     IdlePower,
-    InterleavedRound,
     Loading,
     Phase,
     Repeat,
+    VerificationBlock,
     WarmUp,
 )
 
@@ -31,14 +30,12 @@ def phase_text(phase: Phase) -> str:
             text = "warm-up"
         case Repeat(number=number, most=most):
             text = f"repeat {number} of at most {most}"
-        case InterleavedRound(number=number, rounds=rounds, configuration=configuration):
-            text = f"round {number} of {rounds}, configuration {configuration}"
+        case VerificationBlock(number=number, configuration=configuration, of=of):
+            text = f"block {number}, configuration {configuration} of {of}"
         case Grading(n_prompts=n):
             text = f"{n} graded prompts"
         case DriftReference():
             text = "the default once more, to see drift"
         case CommandRun():
             text = "running the command"
-        case CommandRounds(rounds=rounds):
-            text = f"running the command in {rounds} rounds"
     return text

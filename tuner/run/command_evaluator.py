@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tuner.measure import CommandRounds, CommandRun, Measurement
+from tuner.measure import CommandRun, KeepGoing, Measurement, Window, combined
 from tuner.run.evaluator import TrialHistory
 from tuner.space import Configuration
 from tuner.study import Observer, PhaseStarted
@@ -22,29 +22,37 @@ class CommandEvaluator:
         self._history = history
         self._observe = observe
 
-    def measure(self, configuration: Configuration, number: int) -> Measurement:
+    def measure(
+        self, configuration: Configuration, number: int, keep_going: KeepGoing | None = None
+    ) -> Measurement:
         """Run the command for one configuration."""
         self._observe(PhaseStarted(CommandRun()))
-        return self._engine.measure(self._history.space.arguments(configuration))
+        arguments = self._history.space.arguments(configuration)
+        return self._engine.measure(arguments, keep_going=keep_going)
 
-    def measure_again(
-        self, configurations: Sequence[Configuration], rounds: int
-    ) -> dict[Configuration, Measurement]:
-        """Run the command for all configurations in every round."""
-        self._observe(PhaseStarted(CommandRounds(rounds)))
-        arguments = [self._history.space.arguments(c) for c in configurations]
-        measured = self._engine.measure_interleaved(arguments, rounds)
-        return dict(zip(configurations, measured, strict=True))
+    def window(
+        self,
+        configuration: Configuration,
+        block: int,
+        seconds: float,
+        keep_going: KeepGoing | None = None,
+    ) -> Window:
+        """Run the command once."""
+        arguments = self._history.space.arguments(configuration)
+        measurement = self._engine.measure(arguments, repeats=1, keep_going=keep_going)
+        return Window(block, (), measurement)
 
-    def seconds_of_rounds(self, configurations: Sequence[Configuration], rounds: int) -> float:
-        """As long as the trials took."""
-        seconds = {
-            record.configuration: record.measurement.seconds / _runs(record.measurement)
-            for record in self._history.complete
-            if record.measurement is not None
-        }
-        return rounds * sum(seconds[c] for c in configurations)
+    def combined(self, configuration: Configuration, windows: Sequence[Window]) -> Measurement:
+        """What the runs give together."""
+        return combined(windows)
+
+    def window_seconds(self, configuration: Configuration, seconds: float) -> float:
+        """As long as a run took in the search; of another configuration where it was none."""
+        trials = [r for r in self._history.complete if r.measurement is not None]
+        own = [r for r in trials if r.configuration == configuration] or trials
+        return max((_run_seconds(r.measurement) for r in own if r.measurement), default=seconds)
 
 
-def _runs(measurement: Measurement) -> int:
-    return max((len(metric.repeats) for metric in measurement.metrics.values()), default=1) or 1
+def _run_seconds(measurement: Measurement) -> float:
+    runs = max((len(metric.repeats) for metric in measurement.metrics.values()), default=1) or 1
+    return measurement.seconds / runs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tuner.measure import Measurement
+from tuner.measure import KeepGoing, Measurement, Window
 from tuner.search import Objective
 from tuner.space import Configuration, Space
 from tuner.study.records import Record
@@ -38,13 +38,29 @@ class TrialHistory(Protocol):
 class Evaluator(Protocol):
     """Measures configurations of a study."""
 
-    def measure(self, configuration: Configuration, number: int) -> Measurement:
-        """Measure one configuration; the trial's number decides the seeds of sampled answers."""
+    def measure(
+        self, configuration: Configuration, number: int, keep_going: KeepGoing | None = None
+    ) -> Measurement:
+        """Measure one configuration; the trial's number decides the seeds of sampled answers.
 
-    def measure_again(
-        self, configurations: Sequence[Configuration], rounds: int
-    ) -> dict[Configuration, Measurement]:
-        """Measure configurations in interleaved rounds, with seeds that the search never used."""
+        Raises `InterruptedRun` where `keep_going` said no before anything was known.
+        """
 
-    def seconds_of_rounds(self, configurations: Sequence[Configuration], rounds: int) -> float:
-        """How long `measure_again` takes, judged by the trials; of measured configurations."""
+    def window(
+        self,
+        configuration: Configuration,
+        block: int,
+        seconds: float,
+        keep_going: KeepGoing | None = None,
+    ) -> Window:
+        """Measure a configuration for about so many seconds, as its part of a block.
+
+        Seeds of sampled answers are those of the block, which the search never used. Raises
+        `InterruptedRun` where `keep_going` said no.
+        """
+
+    def combined(self, configuration: Configuration, windows: Sequence[Window]) -> Measurement:
+        """What windows of one configuration give together."""
+
+    def window_seconds(self, configuration: Configuration, seconds: float) -> float:
+        """How long a window of about so many seconds takes, all that it needs included."""

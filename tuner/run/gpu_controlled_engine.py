@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tuner.measure import Completion, Engine, InForce
+from tuner.measure import Completion, Engine, InForce, KeepGoing
 
 if TYPE_CHECKING:
     from tuner.hardware import GpuControl
@@ -49,17 +49,22 @@ class GpuControlledEngine:
         """The engine's."""
         return self._engine.peak_memory_bytes
 
-    def apply(self, arguments: Arguments) -> InForce:
+    def apply(self, arguments: Arguments, *, keep_going: KeepGoing | None = None) -> InForce:
         """Set the GPUs, then the engine. Raises `EngineFailure`, also for what a GPU refuses."""
         self._gpu_settings = self._gpus.apply(arguments.hardware)
-        self._engine.apply(arguments)
+        self._engine.apply(arguments, keep_going=keep_going)
         return self.in_force
 
     def run(
-        self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        seed: int,
+        seconds: float | None = None,
+        keep_going: KeepGoing | None = None,
     ) -> list[Completion]:
         """As the engine does."""
-        return self._engine.run(requests, seed=seed, seconds=seconds)
+        return self._engine.run(requests, seed=seed, seconds=seconds, keep_going=keep_going)
 
     def close(self) -> None:
         """End the engine; the GPUs are left to whoever took control of them."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from tuner.measure import Engine, EngineFailure, Failure, Grading, Measurement, Metric, OnPhase
+from tuner.measure import (
+    Engine,
+    EngineFailure,
+    Failure,
+    Grading,
+    InterruptedRun,
+    KeepGoing,
+    Measurement,
+    Metric,
+    OnPhase,
+)
 from tuner.measure.statistics import estimate_share
 from tuner.space import Arguments
 from tuner.tasks import Task
@@ -18,18 +28,22 @@ def graded(
     task: Task,
     seed: int,
     on_phase: OnPhase,
+    keep_going: KeepGoing | None = None,
 ) -> Measurement:
     """The measurement of a configuration with its accuracy on all prompts of a task.
 
     Requests that got no answer score nothing. One that failed is returned as it is.
+
+    Raises:
+        InterruptedRun: `keep_going` said no before all prompts were answered.
     """
     if measurement.failure is not None:
         return measurement
     on_phase(Grading(len(task)))
     began = time.monotonic()
     try:
-        engine.apply(arguments)
-        completions = engine.run(task.requests, seed=seed)
+        engine.apply(arguments, keep_going=keep_going)
+        completions = engine.run(task.requests, seed=seed, keep_going=keep_going)
     except EngineFailure as failure:
         return replace(
             measurement,
@@ -39,6 +53,8 @@ def graded(
             reasons=(str(failure),),
             failure=Failure(failure.cause, failure.message),
         )
+    if len(completions) < len(task):
+        raise InterruptedRun
     scores = task.grade([completion.text for completion in completions])
     estimate = estimate_share(scores)
     accuracy = Metric(

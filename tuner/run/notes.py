@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from tuner.advice.paired import foreign_share
 from tuner.measure import Measurement
 from tuner.search import Objective
 
+BUSY = 0.1
+"""So much of the machine taken by other programs is worth a sentence."""
 REDUNDANT_CORRELATION = 0.98
 """Rank correlation from which two objectives are nearly one."""
 
@@ -23,6 +26,17 @@ def estimated_energy(measurement: Measurement) -> list[str]:
     return [
         f"Energy is estimated, not measured ({energy.energy_scope}; {parameters}): ratios between "
         "configurations mean more than the joules."
+    ]
+
+
+def foreign_load(measurements: Sequence[Measurement]) -> list[str]:
+    """That other programs took a part of the machine while something was verified."""
+    share = max((foreign_share(m) for m in measurements), default=0.0)
+    if share < BUSY:
+        return []
+    return [
+        f"Other programs took up to {share:.0%} of the processors during the verification, which "
+        "widens the intervals: run it again when the machine is quiet for narrower ones."
     ]
 
 

@@ -30,14 +30,16 @@ class StudySetup:
 
     Attributes:
         space: the search space.
-        evaluator: makes what measures configurations, for a history of trials, its service levels
-            and an observer.
+        evaluator: makes what measures configurations, for a history of trials, its service levels,
+            its limits of interest and an observer.
         model: the feature model behind the space.
         notices: sentences that a user should know before the first trial.
     """
 
     space: SearchSpace
-    evaluator: Callable[[TrialHistory, Sequence[ServiceLevel], Observer], Evaluator]
+    evaluator: Callable[
+        [TrialHistory, Sequence[ServiceLevel], Sequence[ServiceLevel], Observer], Evaluator
+    ]
     model: FeatureModel
     notices: tuple[str, ...] = ()
 
@@ -67,12 +69,24 @@ def set_up(spec: StudySpec, meters: Sequence[Meter] = ()) -> Iterator[StudySetup
         stack.callback(engine.close)
 
         def evaluator(
-            history: TrialHistory, levels: Sequence[ServiceLevel], observe: Observer
+            history: TrialHistory,
+            levels: Sequence[ServiceLevel],
+            limits: Sequence[ServiceLevel],
+            observe: Observer,
         ) -> Evaluator:
             if isinstance(engine, CommandEngine):
                 return CommandEvaluator(engine, history, observe)
             assert requests is not None
-            return EngineEvaluator(driven, metering, requests, history, spec, levels, observe)
+            return EngineEvaluator(
+                driven,
+                metering,
+                requests,
+                history,
+                spec,
+                levels,
+                limits,
+                observe,
+            )
 
         if isinstance(engine, CommandEngine):
             if meters:

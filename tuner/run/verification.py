@@ -1,39 +1,57 @@
-"""Measuring candidates again beside the default, in the time that there is."""
+"""Measuring candidates again beside the default, block by block, in the time that there is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Sequence
 
-from tuner.advice.choice import RoleSelector
-from tuner.advice.recommend import MAX_CANDIDATES, observed_points
-from tuner.measure import Measurement
+from tuner.advice.choice import Point, RoleSelector
+from tuner.advice.contest import is_decided, still_open
+from tuner.advice.paired import PairedMeasurement, observed_points, verified_points
+from tuner.advice.recommend import MAX_CANDIDATES, NEAREST
+from tuner.advice.slo import check_levels, closest
+from tuner.measure import InterruptedRun, VerificationBlock, Window
 from tuner.run.evaluator import Evaluator
+from tuner.run.verification_log import VerificationLog
 from tuner.search import ServiceLevel
 from tuner.space import Configuration
-from tuner.study import StudySpec
+from tuner.study import Observer, PhaseStarted, StudySpec
 from tuner.study.session import Session
 
-LEAST_ROUNDS = 2
-"""Fewer give no interval. The first batch has them even where that overruns the time limit."""
-
-FIRST_BATCH = 0.75
-"""Share of the time left that a batch of verifications may take: another one may follow."""
-
+LEAST_BLOCKS = 6
+"""Fewer blocks say little; so much time is kept from the search for each candidate."""
+FEWEST_BLOCKS = 3
+"""Where there is no time for so many, fewer candidates take part."""
+WORSE = 0.1
+"""A simpler configuration that is worse by so much was no good idea: the one that the search found
+may join then."""
 LARGEST_SHARE = 0.4
 """Share of a time limit that is kept for verification at most."""
-
-LATER_BATCHES = 0.5
-"""What a second batch (a runner-up that the verification puts ahead) adds to the first's cost."""
+MAX_JOINING = 3
+"""Configurations that join later, because what was verified turns out to be worse."""
+WINDOW_S = 1.5
+"""A window takes about so long, a batch at least; longer or shorter by the time that there is."""
+SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.5, 4.0
+AIM_BLOCKS = 12
+"""So many blocks should fit into the time that there is."""
 
 
 class Verification:
-    """Plans and runs the verification of a study; the session's budget says what there is time for.
+    """The verification of a study.
+
+    In every block each configuration that is still in the running answers requests for a second
+    or so, in random order, so that whatever slows the machine for longer cancels out in ratios.
+    What can no longer be chosen for any role drops out; a configuration that was not verified, and
+    seems better than all that was, joins.
 
     Args:
         spec: of the study.
         session: with the trials so far.
-        evaluator: measures configurations again.
+        evaluator: measures windows.
         levels: service levels that candidates have to keep.
+        observe: is told what begins.
+        log: windows of earlier sessions, and where new ones are kept.
+        simplified: the configuration that is verified in place of one that the search found.
     """
 
     def __init__(
@@ -42,54 +60,210 @@ class Verification:
         session: Session,
         evaluator: Evaluator,
         levels: Sequence[ServiceLevel],
+        observe: Observer,
+        log: VerificationLog,
+        simplified: Callable[[Configuration], Configuration] = lambda configuration: configuration,
     ) -> None:
         self._spec = spec
         self._session = session
         self._evaluator = evaluator
         self._levels = levels
-        self._n_batches = 0
+        self._observe = observe
+        self._log = log
+        self._simplified = simplified
+        self._stand_ins: dict[Configuration, Configuration] = {}
+        self._default = session.space.default
+        self._joined = 0
+        self._pairs: dict[Configuration, tuple[int, PairedMeasurement]] = {}
 
     def reserve(self) -> None:
         """Keep time in the session's budget for verifying the candidates that there are now."""
-        candidates = self._candidates()
-        rounds = self._spec.verify_rounds
-        seconds = self._evaluator.seconds_of_rounds(candidates, rounds) if candidates else 0.0
+        field = [self._default, *self._candidates()]
+        seconds = sum(self._evaluator.window_seconds(c, WINDOW_S) for c in field)
+        known = bool(self._points())
         self._session.budget.reserve_for_verification(
-            (1 + LATER_BATCHES) * seconds, largest_share=LARGEST_SHARE
+            LEAST_BLOCKS * seconds if known else 0.0, largest_share=LARGEST_SHARE
         )
 
-    def measure(
-        self, configurations: Sequence[Configuration]
-    ) -> Mapping[Configuration, Measurement]:
-        """Measure configurations again in as many rounds as fit; none where too few do."""
-        rounds = self._rounds(configurations)
-        if not self._n_batches:
-            rounds = max(rounds, LEAST_ROUNDS)
-        self._n_batches += 1
-        if rounds < LEAST_ROUNDS:
+    def run(self, *, use_all_time: bool = False) -> None:
+        """Run blocks until everything is decided, or the time is up.
+
+        Args:
+            use_all_time: whether to go on until the time limit, for narrower intervals.
+        """
+        if not self._points():
+            return
+        field = self._first_field()
+        budget, most = self._session.budget, self._spec.verify_rounds
+        while len(field) > 1 and budget.time_to_measure():
+            number = self._log.next_block
+            if number >= most and not (use_all_time and budget.limit_s is not None):
+                return
+            if number >= LEAST_BLOCKS and not use_all_time and self._is_decided():
+                return
+            if not self._run_block(number, field):
+                return
+            field = self._next_field(field)
+
+    @property
+    def pairs(self) -> dict[Configuration, PairedMeasurement]:
+        """What was measured again, each with the default of the same blocks; empty without one."""
+        windows = self._log.windows
+        if self._default not in windows:
             return {}
-        return self._evaluator.measure_again(configurations, rounds)
+        for configuration, mine in windows.items():
+            known = self._pairs.get(configuration)
+            blocks = {w.block for w in windows[self._default]} & {w.block for w in mine}
+            if blocks and (known is None or known[0] != len(blocks)):
+                pair = self._pair(configuration, mine, windows[self._default], blocks)
+                self._pairs[configuration] = (len(blocks), pair)
+        return {c: pair for c, (_, pair) in self._pairs.items() if c not in self.failed}
+
+    @property
+    def left_out(self) -> frozenset[Configuration]:
+        """What is not to be recommended: it failed, or a simpler configuration stands for it."""
+        pairs = self.pairs
+        replaced = {
+            c for c, simple in self._stand_ins.items() if simple in pairs and c not in pairs
+        }
+        return self.failed | {c for c in replaced if self._is_as_good(self._stand_ins[c], c)}
+
+    def _is_as_good(self, simple: Configuration, found: Configuration) -> bool:
+        """Whether the verification bears out that a simpler configuration is no worse."""
+        points = {p.configuration: p for p in self._verified_points()}
+        if simple not in points or found not in points:
+            return True
+        mine, theirs = points[simple].values, points[found].values
+        return all(
+            mine[j] >= theirs[j] - self._spec.accuracy_tolerance
+            if o.kind == "accuracy"
+            else (mine[j] <= theirs[j] * (1 + WORSE))
+            if o.direction == "min"
+            else (mine[j] >= theirs[j] * (1 - WORSE))
+            for j, o in enumerate(self._session.objectives)
+        )
+
+    @property
+    def failed(self) -> frozenset[Configuration]:
+        """What failed when it was measured again."""
+        return self._log.failed - {self._default}
+
+    def _pair(
+        self,
+        configuration: Configuration,
+        mine: Sequence[Window],
+        default: Sequence[Window],
+        blocks: set[int],
+    ) -> PairedMeasurement:
+        theirs = self._evaluator.combined(self._default, [w for w in default if w.block in blocks])
+        if configuration == self._default:
+            return PairedMeasurement(theirs, theirs)
+        shared = [w for w in mine if w.block in blocks]
+        return PairedMeasurement(self._evaluator.combined(configuration, shared), theirs)
+
+    def _points(self) -> list[Point]:
+        """What was measured; empty before the default is."""
+        session = self._session
+        points = observed_points(session.complete, session.objectives, self._default, self._levels)
+        known = any(p.configuration == self._default for p in points)
+        return [p for p in points if p.configuration not in self.failed] if known else []
+
+    def _verified_points(self) -> list[Point]:
+        objectives = self._session.objectives
+        return verified_points(self._points(), self.pairs, objectives, self._default, self._levels)
+
+    def _eligible_points(self) -> list[Point]:
+        left_out = self.left_out
+        return [p for p in self._verified_points() if p.configuration not in left_out]
+
+    def _selector(self, points: Sequence[Point]) -> RoleSelector:
+        default = next(p.values for p in points if p.configuration == self._default)
+        return RoleSelector(self._session.objectives, default, self._spec.accuracy_tolerance)
 
     def _candidates(self) -> list[Configuration]:
-        """The default and what would be verified now; empty before the default is measured."""
-        session, default = self._session, self._session.space.default
-        points = observed_points(session.complete, session.objectives, default, self._levels)
-        measured = next((p for p in points if p.configuration == default), None)
-        if measured is None:
+        """What would be verified now, in the order of its importance, without the default."""
+        points = self._points()
+        if not points:
             return []
-        chooser = RoleSelector(session.objectives, measured.values, self._spec.accuracy_tolerance)
-        return [default, *(set(chooser.candidates(points, MAX_CANDIDATES)) - {default})]
+        found = self._selector(points).candidates(points, MAX_CANDIDATES)
+        if not found and self._levels:
+            found = self._nearest()
+        return [c for c in found if c != self._default]
 
-    def _rounds(self, configurations: Sequence[Configuration]) -> int:
-        """How many rounds of these configurations the time limit has room for."""
-        most, left_s = self._spec.verify_rounds, self._session.budget.left_s
+    def _nearest(self) -> list[Configuration]:
+        """What comes closest to the service levels, where nothing keeps them."""
+        complete = {r.configuration: r.measurement for r in self._session.complete}
+        default = complete[self._default]
+        checked = {
+            c: check_levels(self._levels, m, default) for c, m in complete.items() if m is not None
+        }
+        return closest(checked, NEAREST)
+
+    def _first_field(self) -> list[Configuration]:
+        """The default and the candidates that there is time for, simplified."""
+        field = [self._default]
+        earlier = [c for c in self._log.windows if c != self._default and c not in self.failed]
+        wanted = list(earlier)
+        for candidate in self._candidates():
+            simple = self._simplified(candidate)
+            if simple != candidate:
+                self._stand_ins[candidate] = simple
+            wanted.append(simple)
+        left_s = self._session.budget.left_s
+        seconds = self._evaluator.window_seconds(self._default, SHORTEST_WINDOW_S)
+        for candidate in dict.fromkeys(wanted):
+            if candidate in field:
+                continue
+            seconds += self._evaluator.window_seconds(candidate, SHORTEST_WINDOW_S)
+            if left_s is None or len(field) == 1 or FEWEST_BLOCKS * seconds <= left_s:
+                field.append(candidate)
+        return field
+
+    def _next_field(self, field: Sequence[Configuration]) -> list[Configuration]:
+        """Who takes part in the next block."""
+        pairs = self.pairs
+        if self._log.next_block < FEWEST_BLOCKS or self._default not in pairs:
+            return [c for c in field if c not in self.failed]
+        points = self._eligible_points()
+        selector = self._selector(points)
+        chosen = set(selector.choose(points).values())
+        staying = still_open(points, pairs, selector, self._default) | chosen
+        stay = [c for c in field if c in staying or c == self._default or c not in pairs]
+        new = [c for c in chosen if c not in pairs and c not in field]
+        for candidate in new[: MAX_JOINING - self._joined]:
+            self._joined += 1
+            stay.append(candidate)
+        return [c for c in stay if c not in self.failed]
+
+    def _is_decided(self) -> bool:
+        pairs, points = self.pairs, self._eligible_points()
+        selector = self._selector(points)
+        chosen = set(selector.choose(points).values())
+        may_join = self._joined < MAX_JOINING
+        if may_join and not chosen <= pairs.keys():
+            return False
+        open_ones = still_open(points, pairs, selector, self._default)
+        return is_decided(chosen, open_ones, pairs, self._session.objectives)
+
+    def _run_block(self, number: int, field: Sequence[Configuration]) -> bool:
+        """Give every configuration its turn; whether there was time for all of them."""
+        seconds = self._window_s(len(field))
+        order = random.Random(number).sample(field, len(field))
+        budget = self._session.budget
+        windows: dict[Configuration, Window] = {}
+        for turn, configuration in enumerate(order):
+            self._observe(PhaseStarted(VerificationBlock(number + 1, turn + 1, len(field))))
+            try:
+                windows[configuration] = self._evaluator.window(
+                    configuration, number, seconds, budget.time_to_measure
+                )
+            except InterruptedRun:
+                break
+        self._log.add(number, windows)
+        return len(windows) == len(field)
+
+    def _window_s(self, n: int) -> float:
+        left_s = self._session.budget.left_s
         if left_s is None:
-            return most
-        return next(
-            (
-                n
-                for n in range(most, 0, -1)
-                if self._evaluator.seconds_of_rounds(configurations, n) <= FIRST_BATCH * left_s
-            ),
-            0,
-        )
+            return WINDOW_S
+        return min(LONGEST_WINDOW_S, max(SHORTEST_WINDOW_S, left_s / (n * AIM_BLOCKS)))

@@ -27,7 +27,8 @@ class Snapshot:
         threshold: the share under which the search ends.
         progress: how close the nearest end is, in [0, 1].
         elapsed: seconds spent, earlier sessions of the study included.
-        seconds_left: until the time limit; None without one.
+        seconds_left: that the search has; None without a time limit.
+        verification_seconds: that are kept for the verification after it.
     """
 
     finished: int
@@ -40,6 +41,7 @@ class Snapshot:
     progress: float
     elapsed: float
     seconds_left: float | None
+    verification_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tuner.measure import Measurement
+from tuner.measure import InterruptedRun, KeepGoing, Measurement
 from tuner.space import Configuration
 from tuner.study.events import Observer, SearchEnded, TrialFinished, TrialStarted
 from tuner.study.session import Session
 
-Measure = Callable[[Configuration, int], Measurement]
-"""Measures a configuration; the number is the trial's, for the seeds of sampled answers."""
+Measure = Callable[[Configuration, int, KeepGoing | None], Measurement]
+"""Measures a configuration; the number is the trial's, for the seeds of sampled answers. Raises
+`InterruptedRun` where it was told to give up before anything was known."""
 
 
 def search(
@@ -29,7 +30,12 @@ def search(
     while (reason := session.stopped_by(status)) is None:
         ask = session.ask()
         observe(TrialStarted(ask.number, ask.configuration))
-        record = session.tell(ask, measure(ask.configuration, ask.number))
+        try:
+            measurement = measure(ask.configuration, ask.number, session.budget.time_to_search)
+        except InterruptedRun:
+            session.give_up(ask)
+            continue
+        record = session.tell(ask, measurement)
         reserve()
         status = session.status()
         observe(TrialFinished(record, session.snapshot(status)))

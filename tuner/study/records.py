@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tuner.measure import Measurement
 from tuner.space import Configuration
 
-State = Literal["complete", "failed", "interrupted"]
+State = Literal["complete", "pruned", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class Record:
     Attributes:
         number: the trial's number in the study, from 0.
         configuration: what was measured.
-        state: `complete`; `failed` with the cause in `measurement.failure`; `interrupted` where the
-            process ended before there was an outcome.
+        state: `complete`; `pruned` where the measurement was ended early, beyond the limits of
+            interest, and all that is known are `measurement.bounds`; `failed` with the cause in
+            `measurement.failure`; `interrupted` where it ended before there was an outcome.
         measurement: what came of it; None only where the trial was interrupted.
         values: the objectives in the study's order; empty unless complete.
         ask_seconds: how long the proposal took.
@@ -44,6 +45,7 @@ class Record:
             "validity": measurement.validity if measurement else None,
             "reasons": list(measurement.reasons) if measurement else [],
             "notes": list(measurement.notes) if measurement else [],
+            "bounds": dict(measurement.bounds) if measurement else {},
             "failure": failure_dict(measurement),
             "seconds": measurement.seconds if measurement else None,
         }

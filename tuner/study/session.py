@@ -65,6 +65,8 @@ class Session:
         levels: Sequence[ServiceLevel] = (),
         cost_aware: bool = False,
         acquisition: str | AcquisitionFactory | None = None,
+        limits_of_interest: Sequence[ServiceLevel] = (),
+        began: float | None = None,
     ) -> None:
         self.space = space
         self.objectives = tuple(objectives)
@@ -77,11 +79,12 @@ class Session:
             levels=levels,
             cost_aware=cost_aware,
             acquisition=acquisition,
+            limits=limits_of_interest,
         )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)
         spent_s = sum(r.measurement.seconds for r in self.finished if r.measurement)
-        self.budget = TimeBudget(self.limits.max_seconds, spent_s=spent_s)
+        self.budget = TimeBudget(self.limits.max_seconds, spent_s=spent_s, began=began)
 
     @property
     def outputs(self) -> tuple[Objective, ...]:
@@ -90,7 +93,7 @@ class Session:
 
     @property
     def finished(self) -> list[Record]:
-        """The trials with an outcome: complete or failed, not interrupted."""
+        """The trials with an outcome: complete, pruned or failed, not interrupted."""
         return [record for record in self.records if record.state != "interrupted"]
 
     @property
@@ -119,6 +122,13 @@ class Session:
         record = record_of(ask, measurement, self.objectives)
         self.records.append(record)
         return record
+
+    def give_up(self, ask: Ask) -> None:
+        """Note that a proposal was not measured, for want of time; it may be proposed again."""
+        import optuna
+
+        self.study.tell(ask.trial, state=optuna.trial.TrialState.FAIL)
+        self.records.append(Record(ask.number, ask.configuration, "interrupted", None, ()))
 
     def status(self) -> StopStatus:
         """What the stopping rule says now."""
@@ -166,18 +176,21 @@ class Session:
             progress=min(1.0, max(ends)),
             elapsed=self.elapsed,
             seconds_left=self.budget.search_left_s,
+            verification_seconds=self.budget.reserved_s,
         )
 
 
 def record_of(ask: Ask, measurement: Measurement, objectives: Sequence[Objective]) -> Record:
     """A proposal and what came of it; the measurement fails or has all the objectives."""
-    failed = measurement.failure is not None
+    state = storage.outcome_of(measurement)
     return Record(
         number=ask.number,
         configuration=ask.configuration,
-        state="failed" if failed else "complete",
+        state=state,
         measurement=measurement,
-        values=() if failed else tuple(measurement.metrics[o.metric].value for o in objectives),
+        values=tuple(measurement.metrics[o.metric].value for o in objectives)
+        if state == "complete"
+        else (),
         ask_seconds=ask.trial.user_attrs.get(storage.ASK_SECONDS, 0.0),
     )
 
@@ -188,7 +201,7 @@ def _duration(seconds: float) -> str:
 
 def with_outputs(measurement: Measurement, outputs: Sequence[Objective]) -> Measurement:
     """The measurement, as a failure where it lacks an objective or a metric with a level."""
-    if measurement.failure is not None:
+    if measurement.failure is not None or measurement.bounds:
         return measurement
     missing = [o.metric for o in outputs if o.metric not in measurement.metrics]
     if not missing and measurement.validity != "invalid":

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tuner.engines.backend import Backend
 from tuner.engines.registry import choose_backend
 from tuner.errors import UserError
-from tuner.search import ACQUISITIONS
+from tuner.search import ACQUISITIONS, Objective, ServiceLevel, parse_levels
 
 UNGRADED_OBJECTIVES = ("joules_per_request:min", "mean_e2el_ms:min")
 DEFAULT_OBJECTIVES = (*UNGRADED_OBJECTIVES, "accuracy:max")
+DEFAULT_LIMIT = 10.0
+"""Nobody is taken to be interested in so many times the default's energy or latency."""
 _MAY_CHANGE = {"max_trials", "max_seconds", "verify_rounds", "accuracy_tolerance"}
 
 
@@ -38,6 +40,8 @@ class StudySpec(BaseModel):
         command: a command with `{argument}` in it that prints metrics as JSON.
         space: name of a shipped feature model, or the path of one; None takes the engine's.
         pins: features that are fixed, by name.
+        limits: what nobody would deploy, such as `mean_e2el_ms<5x` (of the default). Where none is
+            given for an objective of energy or latency, it is `DEFAULT_LIMIT` times the default.
         levels: service levels, such as `p99_ttft_ms<500` or `ttft:500 tpot:50`.
         gpu_control: whether clocks and power limit of the GPUs may be changed.
         objectives: `metric:min` or `metric:max`; None takes `DEFAULT_OBJECTIVES`, without accuracy
@@ -48,7 +52,8 @@ class StudySpec(BaseModel):
         max_seconds: at most so long, verification included; None for no limit.
         accuracy_tolerance: how much of the default's accuracy may be lost by a recommendation
             that promises to keep it, in absolute terms (0.02 is two percentage points).
-        verify_rounds: how often each candidate is run again before it is recommended.
+        verify_rounds: in how many blocks each candidate is run again at most before it is
+            recommended. With a time limit, what is left of it is used for further ones.
         seconds_per_trial: aim for the measured part of one configuration.
         trust_remote_code: whether a model's own Python code may run.
         allow_code: whether graders may run generated code and functions of the user's.
@@ -68,6 +73,7 @@ class StudySpec(BaseModel):
     url: str | None = None
     command: str | None = None
     space: str | None = None
+    limits: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     gpu_control: bool = False
     pins: dict[str, bool | int | float | str] = Field(default_factory=dict)
@@ -77,7 +83,7 @@ class StudySpec(BaseModel):
     max_trials: int | None = Field(default=None, ge=1)
     max_seconds: float | None = Field(default=None, gt=0)
     accuracy_tolerance: float = Field(default=0.02, ge=0, le=1)
-    verify_rounds: int = Field(default=5, ge=2)
+    verify_rounds: int = Field(default=12, ge=2)
     seconds_per_trial: float = Field(default=8.0, gt=0)
     trust_remote_code: bool = False
     allow_code: bool = False
@@ -113,6 +119,19 @@ class StudySpec(BaseModel):
             return self.objectives
         graded = self.task is not None
         return DEFAULT_OBJECTIVES if graded else UNGRADED_OBJECTIVES
+
+    @property
+    def effective_limits(self) -> tuple[ServiceLevel, ...]:
+        """The limits of interest asked for, and the usual ones for what has none."""
+        asked = parse_levels(self.limits)
+        named = {limit.metric for limit in asked}
+        objectives = (Objective.parse(text) for text in self.effective_objectives)
+        usual = [
+            f"{o.metric}<{DEFAULT_LIMIT:g}x"
+            for o in objectives
+            if o.kind in ("energy", "latency") and o.direction == "min" and o.metric not in named
+        ]
+        return (*asked, *parse_levels(usual))
 
     @classmethod
     def of(cls, **fields: Any) -> StudySpec:

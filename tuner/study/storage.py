@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from tuner.errors import UserError
 from tuner.measure import Measurement
-from tuner.search.sampler import CAUSE, LEVELS, SECONDS, SEM
+from tuner.search.sampler import BOUNDS, CAUSE, LEVELS, SECONDS, SEM
 from tuner.space import Configuration
 from tuner.study.records import Record, State
 from tuner.study.spec import StudySpec
@@ -104,9 +104,10 @@ def tell(
     objectives: Sequence[Objective],
     outputs: Sequence[Objective],
 ) -> None:
-    """Commit the outcome of a trial: values where it ran, FAIL and the cause where it did not.
+    """Commit the outcome of a trial.
 
-    `outputs` are the objectives and then what service levels add.
+    Values where it ran, PRUNED and bounds where it was ended early, FAIL and the cause where it did
+    not run. `outputs` are the objectives and then what service levels add.
     """
     import optuna
 
@@ -116,6 +117,10 @@ def tell(
     if measurement.failure is not None:
         trial.set_user_attr(CAUSE, measurement.failure.cause)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        return
+    if measurement.bounds:
+        trial.set_user_attr(BOUNDS, [measurement.bounds.get(o.metric) for o in outputs])
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         return
     metrics = [measurement.metrics[o.metric] for o in outputs]
     trial.set_user_attr(SEM, [metric.sem for metric in metrics])
@@ -143,8 +148,16 @@ def records(study: optuna.Study) -> list[Record]:
     """Every finished trial, in the order of asking."""
     import optuna
 
-    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
+    states = optuna.trial.TrialState
+    finished = (states.COMPLETE, states.PRUNED, states.FAIL)
     return [_record(trial) for trial in study.get_trials(deepcopy=False, states=finished)]
+
+
+def outcome_of(measurement: Measurement) -> State:
+    """The state of a trial that has this outcome."""
+    if measurement.failure is not None:
+        return "failed"
+    return "pruned" if measurement.bounds else "complete"
 
 
 def _record(trial: optuna.trial.FrozenTrial) -> Record:
@@ -153,7 +166,7 @@ def _record(trial: optuna.trial.FrozenTrial) -> Record:
     measurement = Measurement.from_dict(json.loads(text)) if text else None
     state: State = "interrupted"
     if measurement is not None:
-        state = "failed" if measurement.failure else "complete"
+        state = outcome_of(measurement)
     return Record(
         number=trial.number,
         configuration=Configuration.of(json.loads(attributes.get(CONFIGURATION, "{}"))),

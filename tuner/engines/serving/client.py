@@ -19,7 +19,11 @@ from tuner.engines.serving.stream import (
     failed,
     refusal,
 )
+from tuner.measure.engine_protocol import KeepGoing
 from tuner.workloads import Request
+
+_LOOK_S = 0.1
+"""How often it is asked whether to go on."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ async def drive(
     *,
     concurrency: int | None,
     seconds: float | None,
+    keep_going: KeepGoing | None = None,
 ) -> list[RequestOutcome]:
     """Ask the requests in their order and wait for all answers.
 
@@ -61,9 +66,11 @@ async def drive(
         bodies: what is sent for each.
         concurrency: so many at once; None lets each go as it arrives, or one after the other.
         seconds: none begins after that, except for those that go first.
+        keep_going: once it says no, the streams that are open are closed.
 
     Returns:
-        outcomes of the requests that began: the first ones of the list.
+        outcomes of the requests that began: the first ones of the list. Those whose streams were
+        closed are left out, and with them all that come later in the list.
     """
     is_open = any(request.arrival_s is not None for request in requests)
     arrivals = list(itertools.accumulate((r.arrival_s or 0.0 for r in requests), max))
@@ -87,9 +94,15 @@ async def drive(
             outcomes[i] = await _ask(client, target, requests[i].prompt, content[i], since)
 
     async with client, asyncio.TaskGroup() as group:
-        for _ in range(at_once):
-            group.create_task(ask_in_turn())
-    return [outcomes[i] for i in sorted(outcomes)]
+        tasks = [group.create_task(ask_in_turn()) for _ in range(at_once)]
+        if keep_going is not None:
+            while not all(task.done() for task in tasks):
+                await asyncio.wait(tasks, timeout=_LOOK_S)
+                if not keep_going():
+                    for task in tasks:
+                        task.cancel()
+                    break
+    return [outcomes[i] for i in itertools.takewhile(outcomes.__contains__, itertools.count())]
 
 
 async def _ask(

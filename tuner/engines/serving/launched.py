@@ -16,7 +16,7 @@ from tuner.engines.serving import machine
 from tuner.engines.serving.flavors import server_named
 from tuner.engines.serving.probe import chat_or_completions
 from tuner.engines.supervised import SupervisedProcess, cannot_be_started
-from tuner.measure import EngineFailure, InForce
+from tuner.measure import EngineFailure, InForce, InterruptedRun, KeepGoing
 from tuner.measure.meters import process_tree
 
 if TYPE_CHECKING:
@@ -95,11 +95,12 @@ class LaunchedServer:
         if shutil.which(program) is None:
             raise cannot_be_started(program, "no such program")
 
-    def bring_up(self, arguments: Arguments) -> InForce:
+    def bring_up(self, arguments: Arguments, keep_going: KeepGoing | None = None) -> InForce:
         """Start it, unless it runs as it should; tell what is in force.
 
         Raises:
             EngineFailure: it does not start.
+            InterruptedRun: `keep_going` said no before it was ready.
             UserError: there is no such program or model.
         """
         load = dict(arguments.load)
@@ -115,7 +116,7 @@ class LaunchedServer:
         if self._trust_remote_code and self.flavor.runs_model_code:
             options["trust_remote_code"] = True
         began = time.monotonic()
-        command_line = self._start(options)
+        command_line = self._start(options, keep_going)
         self._key = key
         self._in_force = InForce(
             engine=self.flavor.name,
@@ -157,7 +158,7 @@ class LaunchedServer:
             self._process.close()
         self._process, self._key = None, None
 
-    def _start(self, load: Mapping[str, Any]) -> list[str]:
+    def _start(self, load: Mapping[str, Any], keep_going: KeepGoing | None) -> list[str]:
         for attempt in range(_PORTS):
             port = machine.free_port()
             argv = self.flavor.command_line(self._command, self.model, port, load)
@@ -169,7 +170,7 @@ class LaunchedServer:
                 memory_bytes=self._memory_limit(),
             )
             try:
-                self._wait_until_ready(self._process)
+                self._wait_until_ready(self._process, keep_going)
                 return argv
             except EngineFailure:
                 taken = failure_log.address_in_use(self.log())
@@ -181,10 +182,12 @@ class LaunchedServer:
                 raise
         raise AssertionError
 
-    def _wait_until_ready(self, process: SupervisedProcess) -> None:
+    def _wait_until_ready(self, process: SupervisedProcess, keep_going: KeepGoing | None) -> None:
         deadline = time.monotonic() + self._load_s
         with self._client() as client:
             while time.monotonic() < deadline:
+                if keep_going is not None and not keep_going():
+                    raise InterruptedRun
                 if not process.alive:
                     raise self._failure(process, served=False)
                 try:

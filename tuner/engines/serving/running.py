@@ -13,7 +13,7 @@ from tuner.engines.serving.flavor import UNKNOWN, ServerFlavor
 from tuner.engines.serving.flavors import SERVERS
 from tuner.engines.serving.probe import chat_or_completions
 from tuner.errors import UserError
-from tuner.measure import EngineFailure, InForce
+from tuner.measure import EngineFailure, InForce, KeepGoing
 
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
@@ -55,13 +55,14 @@ class RunningServer:
         """UserError where no server answers."""
         self._models()
 
-    def bring_up(self, arguments: Arguments) -> InForce:
+    def bring_up(self, arguments: Arguments, keep_going: KeepGoing | None = None) -> InForce:
         """Check that the server is there and as it is wanted; tell what is in force.
 
         Raises:
             EngineFailure: it was started with other arguments.
             UserError: it does not answer, or has no such model.
         """
+        del keep_going  # this takes no time
         for name, value in arguments.load.items():
             if name != "model" and self._started_with.get(name) != value:
                 raise EngineFailure(

@@ -25,7 +25,7 @@ from tuner.engines.serving.response_warnings import response_warnings
 from tuner.engines.serving.running import RunningServer
 from tuner.engines.serving.stream import RequestOutcome
 from tuner.errors import UserError
-from tuner.measure import Completion, EngineFailure, InForce
+from tuner.measure import Completion, EngineFailure, InForce, KeepGoing
 from tuner.workloads import Request
 
 if TYPE_CHECKING:
@@ -160,11 +160,12 @@ class ServerEngine:
         """What a launched server has written so far; empty for others."""
         return self._server.log()
 
-    def apply(self, arguments: Arguments) -> InForce:
+    def apply(self, arguments: Arguments, *, keep_going: KeepGoing | None = None) -> InForce:
         """Start the server where it has to be another one, and tell what is in force.
 
         Raises:
             EngineFailure: it does not start, or it is told what it cannot be told.
+            InterruptedRun: `keep_going` said no before the server was ready.
             UserError: the server or the model is not there.
         """
         self._arguments, self._in_force = None, InForce()
@@ -175,7 +176,7 @@ class ServerEngine:
             raise EngineFailure("refused", "concurrency must be at least 1")
         on_cpu = self._asked_device == "auto" and arguments.load.get("device") == "cpu"
         self._device = "cpu" if on_cpu else self._default_device
-        in_force = self._server.bring_up(arguments)
+        in_force = self._server.bring_up(arguments, keep_going)
         if self._asked_device == "auto" and not self.pids:
             self._device = "elsewhere"
         self._learn_model()
@@ -192,7 +193,12 @@ class ServerEngine:
         return self._in_force
 
     def run(
-        self, requests: Sequence[Request], *, seed: int, seconds: float | None = None
+        self,
+        requests: Sequence[Request],
+        *,
+        seed: int,
+        seconds: float | None = None,
+        keep_going: KeepGoing | None = None,
     ) -> list[Completion]:
         """Ask the requests: `harness['concurrency']` at once, or as they arrive.
 
@@ -221,6 +227,7 @@ class ServerEngine:
                     [self._body(request, seed + i) for i, request in enumerate(requests)],
                     concurrency=None if concurrency is None else int(concurrency),
                     seconds=seconds,
+                    keep_going=keep_going,
                 )
             )
         )
