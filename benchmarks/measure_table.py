@@ -10,26 +10,23 @@ drowns; the other half are one to four changes away from the default. All answer
 once, and once more where that took less than `--repeat-below` seconds. No batch is begun after
 `--cap` seconds: a row that answered fewer prompts says how many, and one that had no answer after
 `--give-up` seconds failed. Rows are appended as they come; the same command goes on where it was
-ended. Configurations that take all processors are measured while nothing else runs, as far as that
-happens, and at last what was disturbed is measured again. Every few rows the default is measured on
-the first prompts, with as many threads as the row that follows: these rows (`reference` in the
-column `drawn`) tell how steady the machine was. The column `foreign` is the share of the processors
-that others took meanwhile; of repeated rows the least disturbed one counts.
+ended. The engine computes with one thread, so that it can be measured beside other work: `busy` is
+the share of the time in which it had a processor, and what it waited for one is taken out when the
+table is read (`measured_tables.py`). Every few rows the default is measured on the first prompts
+(`reference` in the column `drawn`), which tells how steady the machine was.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import itertools
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
-from measured_tables import COLUMNS, METRICS, Row, read_rows, undisturbed
+from measured_tables import COLUMNS, METRICS, Row, read_rows
 
 from tuner.engines.transformers_engine import TransformersEngine
 from tuner.engines.worker import WorkerLimits
@@ -41,15 +38,6 @@ from tuner.tasks import Task, builtin_task, read_task
 
 REFERENCE_EVERY = 6
 """Rows from one reference to the next."""
-QUIET, HALF_QUIET = 0.15, 0.5
-"""What others may take of the processors while a row is measured with all threads, or with one."""
-MOST_TRIES = 3
-"""So often is a row measured that is disturbed again and again."""
-PATIENCE_S = 60
-"""So long may it take until the machine is quiet."""
-
-Planned = tuple[str, Configuration]
-"""A configuration and how it was drawn."""
 
 
 def main() -> None:
@@ -60,61 +48,20 @@ def main() -> None:
     with TransformersEngine(limits=WorkerLimits(run_s=arguments.give_up)) as engine:
         bench = Bench(engine, space, task, arguments.cap, arguments.repeat_below)
         rows = read_rows(arguments.out) if arguments.out.exists() else []
-        left = _left(space, rows, arguments)
-        for n in itertools.count():
-            if not (left or (left := _disturbed(rows))):
-                return
-            drawn, configuration = _next(left)
+        known = {row.configuration for row in rows if row.drawn != "reference"}
+        planned = {c: drawn for drawn, c in _plan(space, arguments.rows, arguments.seed)}
+        left = [(drawn, c) for c, drawn in planned.items() if c not in known]
+        for n, (drawn, configuration) in enumerate(left):
             if n % REFERENCE_EVERY == 0:
-                reference = bench.reference(configuration, arguments.reference_prompts)
-                _append(arguments.out, space, reference)
+                _append(arguments.out, space, bench.reference(arguments.reference_prompts))
             row = bench.row(drawn, configuration)
-            rows.append(row)
             _append(arguments.out, space, row)
             numbers = " ".join("-" if x is None else f"{x:9.4g}" for x in row.values)
             print(
-                f"{len(rows):4} {drawn:8} {row.seconds:6.1f} s, others {row.foreign:4.0%}, "
+                f"{len(known) + n:4} {drawn:8} {row.seconds:6.1f} s, busy {row.busy:4.0%}, "
                 f"{row.prompts} prompts: {numbers} {row.note}",
                 flush=True,
             )
-
-
-def _left(space: SearchSpace, rows: list[Row], arguments: argparse.Namespace) -> list[Planned]:
-    """What is planned and not measured yet."""
-    known = {row.configuration for row in rows if row.drawn != "reference"}
-    planned = {c: (drawn, c) for drawn, c in _plan(space, arguments.rows, arguments.seed)}
-    return [one for c, one in planned.items() if c not in known]
-
-
-def _disturbed(rows: list[Row]) -> list[Planned]:
-    """What has to be measured again: one thread bears more company than all of them."""
-    return [
-        (row.drawn, row.configuration)
-        for row in undisturbed(rows)
-        if row.foreign > (QUIET if _takes_all(row.configuration) else HALF_QUIET)
-        and sum(other.configuration == row.configuration for other in rows) < MOST_TRIES
-    ]
-
-
-def _next(left: list[Planned]) -> Planned:
-    """The next one: with all threads while the machine is quiet, else with one.
-
-    Where only the former are left, it waits some time for others to end.
-    """
-    for _ in range(PATIENCE_S):
-        load = Load()
-        time.sleep(1.0)
-        quiet = load.foreign() < QUIET
-        suited = [one for one in left if _takes_all(one[1]) == quiet]
-        if suited or quiet:
-            break
-    chosen = (suited or left)[0]
-    left.remove(chosen)
-    return chosen
-
-
-def _takes_all(configuration: Configuration) -> bool:
-    return configuration["threads"] == psutil.cpu_count()
 
 
 def _arguments() -> argparse.Namespace:
@@ -135,8 +82,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _space(arguments: argparse.Namespace) -> SearchSpace:
-    """The space as `tune run --model MODEL` has it here, but for the numbers of tokens."""
-    spec = StudySpec.of(models=(arguments.model,), task=arguments.task)
+    """The space as `tune run --model MODEL --set threads=1` has it, but for `--tokens`."""
+    spec = StudySpec.of(models=(arguments.model,), task=arguments.task, pins={"threads": 1})
     resolved = ResolvedSpace.of(spec, spec.backend.models())
     if arguments.tokens:
         resolved.domains["max_new_tokens"] = [int(n) for n in arguments.tokens.split(",")]
@@ -155,7 +102,7 @@ def _task(arguments: argparse.Namespace) -> Task:
     return whole.select(sorted(i for _, i in in_turn[: arguments.prompts]))
 
 
-def _plan(space: SearchSpace, n: int, seed: int) -> Iterator[Planned]:
+def _plan(space: SearchSpace, n: int, seed: int) -> Iterator[tuple[str, Configuration]]:
     """The default, then in turn one near it and one from anywhere."""
     rng = np.random.default_rng(seed)
     yield "default", space.default
@@ -184,13 +131,12 @@ class Bench:
         """One configuration on all prompts."""
         return self._measured(drawn, configuration, self.task)
 
-    def reference(self, beside: Configuration, n: int) -> Row:
-        """The default on the first prompts, with as many threads as another configuration has."""
-        configuration = self.space.configuration({"threads": beside["threads"]})
-        return self._measured("reference", configuration, self.task.select(range(n)))
+    def reference(self, n: int) -> Row:
+        """The default on the first prompts."""
+        return self._measured("reference", self.space.default, self.task.select(range(n)))
 
     def _measured(self, drawn: str, configuration: Configuration, task: Task) -> Row:
-        at_s, load = time.time(), Load()
+        at_s = time.time()
         found = measure(
             self.engine,
             self.metering,
@@ -211,7 +157,7 @@ class Bench:
             prompts=len(found.scores),
             of=len(task),
             at_s=at_s,
-            foreign=load.foreign(),
+            busy=_busy(found),
             note=str(found.failure.cause) if found.failure else "",
         )
 
@@ -223,26 +169,12 @@ class Bench:
         return "took long enough" if time.monotonic() - self.began > self.enough else None
 
 
-class Load:
-    """The processor time that this process with its children takes, and others, from now on."""
-
-    def __init__(self) -> None:
-        self._busy, self._own, self._at_s = _busy_s(), _own_s(), time.monotonic()
-
-    def foreign(self) -> float:
-        """The share of all processors that others took since."""
-        others = _busy_s() - self._busy - (_own_s() - self._own)
-        return max(0.0, others / (time.monotonic() - self._at_s) / psutil.cpu_count())
-
-
-def _busy_s() -> float:
-    times = psutil.cpu_times()
-    return sum(times[:3]) + times.irq + times.softirq + times.steal
-
-
-def _own_s() -> float:
-    me = psutil.Process()
-    return sum(sum(p.cpu_times()[:2]) for p in [me, *me.children(recursive=True)])
+def _busy(found: Measurement) -> float:
+    """Processors that the engine had on average in the windows, by its estimated energy."""
+    if found.energy is None or "energy_j" not in found.metrics:
+        return 1.0
+    watts = found.metrics["energy_j"].value / found.energy.window_s
+    return watts / found.energy.parameters["watts_per_core"]
 
 
 def _value(found: Measurement, name: str) -> float | None:

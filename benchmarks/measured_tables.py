@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuner.space import Configuration, Value
@@ -19,7 +19,7 @@ COLUMNS = (
     "prompts",
     "of",
     "at_s",
-    "foreign",
+    "busy",
     "note",
 )
 
@@ -38,7 +38,7 @@ class Row:
         prompts: how many it answered,
         of: of so many; fewer where it was too slow.
         at_s: when it was begun, seconds since 1970.
-        foreign: share of the processors that other programs took meanwhile.
+        busy: the share of the measured time in which its one thread had a processor.
         note: why it failed.
 
     """
@@ -52,7 +52,7 @@ class Row:
     prompts: int
     of: int
     at_s: float
-    foreign: float
+    busy: float
     note: str
 
     @property
@@ -64,7 +64,7 @@ class Row:
         """As the columns of `COLUMNS`."""
         numbers = [*self.values, *self.sems, self.setup_s, self.run_s]
         shown = ["" if x is None else f"{x:.6g}" for x in numbers]
-        when = (f"{self.at_s:.0f}", f"{self.foreign:.3f}")
+        when = (f"{self.at_s:.0f}", f"{self.busy:.3f}")
         return [self.drawn, *shown, str(self.prompts), str(self.of), *when, self.note]
 
 
@@ -74,15 +74,21 @@ def read_rows(path: Path) -> list[Row]:
         return [_row(cells) for cells in csv.DictReader(file)]
 
 
-def undisturbed(rows: Sequence[Row]) -> list[Row]:
-    """One row for each configuration: that during which others took least; no references."""
-    best: dict[Configuration, Row] = {}
-    for row in rows:
-        if row.drawn != "reference":
-            before = best.get(row.configuration)
-            if before is None or row.foreign < before.foreign:
-                best[row.configuration] = row
-    return list(best.values())
+def measured(path: Path) -> list[Row]:
+    """The measured configurations of a file, as if its one thread had always had a processor."""
+    return [_undisturbed(row) for row in read_rows(path) if row.drawn != "reference"]
+
+
+def _undisturbed(row: Row) -> Row:
+    """All times without the share in which the thread waited for a processor."""
+    share = min(row.busy, 1.0)
+    joules, latency, accuracy = row.values
+    return replace(
+        row,
+        values=(joules, None if latency is None else latency * share, accuracy),
+        setup_s=row.setup_s * share,
+        run_s=row.run_s * share,
+    )
 
 
 def _row(cells: dict[str, str]) -> Row:
@@ -97,7 +103,7 @@ def _row(cells: dict[str, str]) -> Row:
         prompts=int(cells["prompts"]),
         of=int(cells["of"]),
         at_s=float(cells["at_s"]),
-        foreign=float(cells["foreign"]),
+        busy=float(cells["busy"]),
         note=cells["note"],
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from measured_tables import METRICS, Row, read_rows, undisturbed
+from measured_tables import METRICS, Row, measured
 from plain_botorch import PlainBoTorch
 
 from tuner.search import Observation, ParetoSampler
@@ -33,6 +33,7 @@ MACHINE = {
     "flash_attn_installed": False,
     "quanto_installed": False,
     "hqq_installed": False,
+    "threads": 1,
 }
 """What was measured on, whatever the replay runs on."""
 DOMAINS: dict[str, dict[str, Sequence]] = {
@@ -77,12 +78,12 @@ class TimedTable:
     @classmethod
     def of(cls, name: str) -> TimedTable:
         """One of `DOMAINS`."""
-        every = undisturbed(read_rows(RESULTS / f"{name}.csv"))
+        every = measured(RESULTS / f"{name}.csv")
         rows = [row for row in every if None not in row.values]
         space = search_space(
             load_model("transformers"),
             pins=MACHINE,
-            domains={"threads": (2, 1), **DOMAINS[name]},
+            domains=DOMAINS[name],
         )
         table = Table(
             space=MeasuredSpace(space, [row.configuration for row in rows]),
