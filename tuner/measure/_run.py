@@ -138,7 +138,7 @@ class Run:
             if self._open_loop and one.n_asked:
                 size = one.n_asked  # cut by the time limit: repeats are over as many
             elif one.n_asked < size:
-                self._give_up(one, size, early.longest_s or 0.0)
+                self._give_up(one, size)
                 return
             self.passes.append(one)
             if self._is_enough(used_s, size, early, answers_key):
@@ -199,7 +199,7 @@ class Run:
         self.passes = [one]
         return self.result(window=True)
 
-    def _give_up(self, one: Pass, size: int, longest_s: float) -> None:
+    def _give_up(self, one: Pass, size: int) -> None:
         """Take what is known of a repeat that was ended in the middle."""
         interrupted = not self._keep_going()
         if self.passes:
@@ -211,7 +211,7 @@ class Run:
             self.passes.append(one)
             self._notes.append("ended early in its first repeat: there was no time for more")
         else:
-            latency_s = max(longest_s, one.reading.seconds * self._batch / size)
+            latency_s = self._passes_s * self._batch / size
             self._bounds = {"mean_e2el_ms": 1e3 * latency_s}
             if one.reading.joules is not None:
                 self._bounds["joules_per_request"] = one.reading.joules / size
@@ -232,7 +232,8 @@ class Run:
         """Answer the next `n` requests, or those of `indices`.
 
         Given up where the mean latency is sure to be more than `longest_s`: batches come one after
-        the other, so that it is at least the time so far times the share of a batch.
+        the other, so that it is at least the time so far times the share of a batch. And where one
+        repeat takes all the time that a contender has.
         """
         assert self._meter is not None
         first_window = self._open_loop and not self.passes and indices is None
@@ -240,7 +241,10 @@ class Run:
             indices = [(self._next + i) % len(self._work) for i in range(n)]
             self._next = 0 if self._open_loop else (self._next + n) % len(self._work)
         began = time.monotonic()
-        give_up_s = None if longest_s is None else longest_s * n / self._batch
+        give_up_s = None
+        if longest_s is not None:
+            most_s = self._protocol.patience * self._protocol.max_seconds
+            give_up_s = min(longest_s * n / self._batch, most_s)
 
         def within() -> bool:
             late = give_up_s is not None and time.monotonic() - began > give_up_s
