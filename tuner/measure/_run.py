@@ -130,10 +130,12 @@ class Run:
         Raises:
             InterruptedRun: the run was to be given up before anything was known.
         """
-        size, most = self._block_size(), self._protocol.max_repeats
+        n, protocol = len(self._work), self._protocol
+        size = n if self._open_loop else protocol.block_size(n, self._batch, self._batch_s)
+        most = protocol.max_repeats
         while not self._bounds:
             number = len(self.passes) + 1
-            self._on_phase(Repeat(number, max(most, -(-len(self._work) // size))))
+            self._on_phase(Repeat(number, max(most, -(-n // size))))
             one = self.answer(size, self._rng.getrandbits(31), early.longest_s)
             if self._open_loop and one.n_asked:
                 size = one.n_asked  # cut by the time limit: repeats are over as many
@@ -143,20 +145,6 @@ class Run:
             self.passes.append(one)
             if self._is_enough(used_s, size, early, answers_key):
                 return
-
-    def _block_size(self) -> int:
-        """Requests of a repeat: all, or as many whole batches as leave time for the other ones."""
-        n, protocol = len(self._work), self._protocol
-        if self._open_loop:
-            return n
-        if self._batch_s is None:
-            return self._batch
-        fitting = protocol.max_seconds / protocol.min_repeats / max(self._batch_s, 1e-6)
-        batches = -(-n // self._batch)
-        if fitting >= batches:
-            return n
-        blocks = -(-batches // max(1, int(fitting)))
-        return -(-batches // blocks) * self._batch
 
     def _is_enough(
         self, used_s: float, size: int, early: EarlyEnd, answers_key: Hashable | None
