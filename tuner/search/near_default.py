@@ -35,6 +35,9 @@ ACCURACY_SPAN = 0.2
 """So much less accuracy than the default's is, too."""
 NOVELTY = 0.5
 """Weight of three changes that were not seen yet, against an enlarged front."""
+MIXED = 0.2
+"""Standard deviation of the logarithm of a factor by which seeds value candidates differently: what
+is about as good comes in another order."""
 SURE = 1e-3
 """Standard deviation of what is expected: as good as none."""
 
@@ -57,7 +60,9 @@ def near_default_design(
     pool = _pool(space, default, rng)
     changed = changes(pool, default)
     expected = _expected(space, objectives, pool)
-    seconds = expected_seconds(space, pool) if cost_aware else np.ones(len(pool))
+    weight = np.exp(MIXED * rng.normal(size=len(pool)))
+    if cost_aware:
+        weight /= expected_seconds(space, pool)
     seen = [np.zeros(len(parameter.values) + 1) for parameter in space.parameters]
     times_changed = np.zeros(pool.shape[1])
     chosen = [0]
@@ -68,7 +73,7 @@ def near_default_design(
             counts[pool[last, j]] += 1  # the last one counts what is inactive
         rarity = np.stack([1 / (1 + counts[pool[:, j]]) for j, counts in enumerate(seen)], 1)
         novelty = NOVELTY * (changed * rarity / (1 + times_changed)).sum(1) / CHANGES
-        worth = (_gained_share(expected, chosen) + novelty) / seconds
+        worth = (_gained_share(expected, chosen) + novelty) * weight
         worth[chosen] = -np.inf
         chosen.append(int(worth.argmax()))
     return pool[chosen]
