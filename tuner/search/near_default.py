@@ -53,8 +53,9 @@ def near_default_design(
     """The default, and one by one what is worth most. Shape `size x p`.
 
     A candidate is worth the share by which it is expected to enlarge the front of what was chosen
-    before, and how new its changes are: each counts the less, the more often its decision was
-    changed and its value was seen before. Where costs count, it is worth per expected second.
+    before, and how new its changes are: each counts the less, the more often its value was seen
+    before and, of a number, the more often it was changed. Where costs count, it is worth per
+    expected second.
     """
     default = space.encode([space.default])
     pool = _pool(space, default, rng)
@@ -65,10 +66,11 @@ def near_default_design(
         weight /= expected_seconds(space, pool)
     seen = [np.zeros(len(parameter.values) + 1) for parameter in space.parameters]
     times_changed = np.zeros(pool.shape[1])
+    is_number = np.array([parameter.kind == "ordered" for parameter in space.parameters])
     chosen = [0]
     while len(chosen) < min(size, len(pool)):
         last = chosen[-1]
-        times_changed += changed[last]
+        times_changed += changed[last] & is_number
         for j, counts in enumerate(seen):
             counts[pool[last, j]] += 1  # the last one counts what is inactive
         rarity = np.stack([1 / (1 + counts[pool[:, j]]) for j, counts in enumerate(seen)], 1)
