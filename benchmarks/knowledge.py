@@ -1,15 +1,15 @@
 """What expected effects (`expect`) save when they are right, and cost when they are upside down.
 
-    python benchmarks/knowledge.py --out knowledge.jsonl
-    python benchmarks/knowledge.py --out knowledge.jsonl --show
-    python benchmarks/knowledge.py --out knowledge.jsonl --tables benchmarks/results/smollm2.csv
+    python benchmarks/knowledge.py --out benchmarks/results/knowledge.jsonl
+    python benchmarks/knowledge.py --out benchmarks/results/knowledge.jsonl --show
+    python benchmarks/knowledge.py --out judged.jsonl --made-up "" --tables smollm2
 
-Each problem is searched with what its feature model expects (`right`), without (`none`), and with
-every effect turned round (`inverted`). Measurements and seconds until the front has 90 and 95 % of
-the table's log hypervolume are compared, seed by seed. On made-up engines the strength of the
-prior was chosen: each of their effects is what is expected times a factor drawn from N(1, 0.5),
-choices of which nothing is expected have effects of their own, and pairs of choices have more.
-Measured tables (`--tables`) are what it is judged on.
+Each table is searched with what its feature model expects (`right`), without (`none`), and with
+every effect turned round (`inverted`), as `time_to_front.py` lets the tuner search. Measurements
+and seconds until the front has 90 and 95 % of the table's log hypervolume are compared, seed by
+seed. The strength of the prior was chosen on made-up engines: each of their effects is what is
+expected times a factor drawn from N(1, 0.5), choices of which nothing is expected have effects of
+their own, and pairs of choices have more. Measured tables (`--tables`) are what it is judged on.
 
 Runs are appended to the file as they end, and what is there is not run again.
 """
@@ -20,22 +20,21 @@ import argparse
 import json
 import warnings
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from measured_tables import METRICS
 from scipy.stats import gmean
+from seconds_replay import TimedTable, play
 
-from tuner.search import Objective, Observation, ParetoSampler, hypervolume_share
-from tuner.space import Codes, Knowledge, Space, TableSpace, load_space
+from tuner.space import Knowledge, Table, TableSpace, load_space
 
 Floats = npt.NDArray[np.float64]
 
-OBJECTIVES = tuple(
-    Objective.parse(text) for text in ("joules_per_request:min", "mean_e2el_ms:min", "accuracy:max")
-)
-VARIANTS = ("right", "none", "inverted")
+VARIANTS = {"right": 1.0, "none": 0.0, "inverted": -1.0}
+"""What expected effects are multiplied with."""
 ENGINES = {
     "transformers": {"cpus": 8, "model": "builtin:large"},
     "llama_cpp": {"cpus": 8},
@@ -49,48 +48,23 @@ SETUP_S, RUN_S = 8.0, 20.0
 SHARES = (0.90, 0.95)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A table of configurations with what measuring them gives and takes.
-
-    Attributes:
-        name: of the table.
-        space: its rows.
-        values: objectives, `n x m`.
-        seconds: before the first window and from there on, `n x 2`.
-    """
-
-    name: str
-    space: TableSpace
-    values: Floats
-    seconds: Floats
-
-
-def made_up(engine: str, draw: int) -> Measured:
+def made_up(engine: str, draw: int) -> TimedTable:
     """An engine that behaves about as expected."""
     space = load_space(engine, pins=ENGINES[engine])
     rng = np.random.default_rng([draw, len(engine)])
     default = np.repeat(space.encode([space.default]), ROWS // 6, axis=0)
     near = [space.mutate(default, rng, changes=changes) for changes in (1, 2, 3)]
     codes = np.concatenate([default[:1], *near, space.sample(ROWS // 2, rng)])
-    table = TableSpace.among(space, codes)
-    shared = _effect(table, rng, 0.1, 0.05)  # what energy and latency have in common
-    energy = shared + _effect(table, rng, 0.05, 0.03, "energy")
-    latency = shared + _effect(table, rng, 0.05, 0.03, "latency")
-    accuracy = _effect(table, rng, 0.005, 0.003, "accuracy")
-    noise = np.exp(0.03 * rng.normal(size=(len(table), 2)))
-    values = np.stack(
-        [
-            5.0 * np.exp(energy) * noise[:, 0],
-            900.0 * np.exp(latency) * noise[:, 1],
-            np.clip(0.8 + accuracy, 0.0, 1.0),
-        ],
-        1,
-    )
-    run = RUN_S * np.exp(energy) * noise[:, 0]
-    return Measured(
-        f"{engine} {draw}", table, values, np.stack([np.full(len(run), SETUP_S), run], 1)
-    )
+    rows = TableSpace.among(space, codes)
+    shared = _effect(rows, rng, 0.1, 0.05)  # what energy and latency have in common
+    energy = shared + _effect(rows, rng, 0.05, 0.03, "energy")
+    latency = shared + _effect(rows, rng, 0.05, 0.03, "latency")
+    accuracy = _effect(rows, rng, 0.005, 0.003, "accuracy")
+    joules, ms = (np.exp(x + 0.03 * rng.normal(size=len(rows))) for x in (energy, latency))
+    values = np.stack([5.0 * joules, 900.0 * ms, np.clip(0.8 + accuracy, 0.0, 1.0)], 1)
+    table = Table(rows, values, np.full(values.shape, np.nan), METRICS)
+    setup_s = np.full(len(rows), SETUP_S)
+    return TimedTable(f"{engine} {draw}", table, setup_s, RUN_S * joules, 0)
 
 
 def _effect(
@@ -113,55 +87,32 @@ def _effect(
     return total - total[space.index(space.encode([space.default]))]
 
 
-def variant_of(space: TableSpace, variant: str) -> TableSpace:
-    """The space with its expected effects, without them, or with all of them turned round."""
-    factor = {"right": 1.0, "none": 0.0, "inverted": -1.0}[variant]
-    return WithExpectations(space, factor)
-
-
 class WithExpectations(TableSpace):
     """A table whose expected effects are multiplied by a factor."""
+
+    knows_default = True
 
     def __init__(self, space: TableSpace, factor: float) -> None:
         self.__dict__.update(space.__dict__)
         self._parameters = tuple(
             replace(
-                p,
+                parameter,
                 expected=tuple(
-                    replace(e, effects=tuple(factor * x for x in e.effects)) for e in p.expected
-                )
-                if factor
-                else (),
+                    replace(e, effects=tuple(factor * effect for effect in e.effects))
+                    for e in parameter.expected
+                    if factor
+                ),
             )
-            for p in space.parameters
+            for parameter in space.parameters
         )
 
 
-def search(table: Measured, variant: str, seed: int, most: int) -> dict:
+def search(timed: TimedTable, variant: str, seed: int, most: int) -> dict:
     """Measure until the last of `SHARES` is reached, `most` times at most."""
-    space = variant_of(table.space, variant)
-    sampler = ParetoSampler(space, OBJECTIVES, seed=seed, cost_aware=True)
-    seen: list[Observation] = []
-    rows: list[int] = []
-    shares, clock = [], [0.0]
-    last: Codes | None = None
-    while len(rows) < most and (not shares or shares[-1] < SHARES[-1]):
-        code = sampler.propose(seen)[0]
-        row = int(space.index(code[None])[0])
-        setup_s = table.seconds[row, 0] if _restarts(space, last, code) else 0.0
-        seconds = (setup_s, table.seconds[row, 1])
-        seen.append(Observation(code, table.values[row].tolist(), seconds=seconds))
-        rows.append(row)
-        last = code
-        clock.append(clock[-1] + sum(seconds))
-        shares.append(hypervolume_share(table.values[rows], OBJECTIVES, among=table.values))
-    return {"shares": shares, "clock": clock[1:]}
-
-
-def _restarts(space: Space, last: Codes | None, code: Codes) -> bool:
-    """Whether an engine starts anew between two configurations."""
-    load = np.array([p.restart for p in space.parameters])
-    return last is None or bool((last != code)[load].any())
+    space = WithExpectations(timed.table.space, VARIANTS[variant])
+    timed = replace(timed, table=replace(timed.table, space=space))
+    clock, shares = play(timed, "tuner", seed, until=SHARES[-1], max_rows=most)
+    return {"shares": shares, "clock": clock}
 
 
 def needed(run: dict, share: float, *, seconds: bool) -> float:
@@ -181,7 +132,8 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, one per run")
-    parser.add_argument("--engines", default=",".join(ENGINES), help="made-up engines")
+    parser.add_argument("--made-up", default=",".join(ENGINES), help="spaces of made-up engines")
+    parser.add_argument("--tables", default="", help="measured tables, as of time_to_front.py")
     parser.add_argument("--draws", type=int, default=3, help="made-up engines of each space")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--max-trials", type=int, default=60)
@@ -192,17 +144,18 @@ def _arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace) -> None:
     done = {(r["table"], r["variant"], r["seed"]) for r in _read(arguments.out)}
+    tables = [TimedTable.of(name) for name in filter(None, arguments.tables.split(","))]
     for draw in range(arguments.draws):
-        for engine in filter(None, arguments.engines.split(",")):
-            table = made_up(engine, draw)
-            for seed in range(arguments.seeds):
-                for variant in arguments.variants.split(","):
-                    if (table.name, variant, seed) in done:
-                        continue
-                    found = search(table, variant, seed, arguments.max_trials)
-                    record = {"table": table.name, "variant": variant, "seed": seed} | found
-                    with arguments.out.open("a") as file:
-                        file.write(json.dumps(record) + "\n")
+        tables += [made_up(name, draw) for name in filter(None, arguments.made_up.split(","))]
+    for seed in range(arguments.seeds):
+        for timed in tables:
+            for variant in arguments.variants.split(","):
+                if (timed.name, variant, seed) in done:
+                    continue
+                found = search(timed, variant, seed, arguments.max_trials)
+                record = {"table": timed.name, "variant": variant, "seed": seed} | found
+                with arguments.out.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
 
 
 def _read(path: Path) -> list[dict]:
