@@ -30,7 +30,15 @@ from measured_tables import COLUMNS, METRICS, Row, read_rows
 
 from tuner.engines.transformers_engine import TransformersEngine
 from tuner.engines.worker import WorkerLimits
-from tuner.measure import Measurement, MeasurementProtocol, Memory, Metering, Repeat, measure
+from tuner.measure import (
+    EarlyEnd,
+    Measurement,
+    MeasurementProtocol,
+    Memory,
+    Metering,
+    Repeat,
+    measure,
+)
 from tuner.run.resolved_space import ResolvedSpace
 from tuner.space import Configuration, SearchSpace
 from tuner.study import StudySpec
@@ -144,7 +152,7 @@ class Bench:
             task,
             self.protocol,
             on_phase=self._note_repeat,
-            dominated=self._ends,
+            early=EarlyEnd(dominated=self._ends),
             memory=self.memory if drawn != "reference" else None,
         )
         return Row(

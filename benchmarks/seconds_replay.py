@@ -110,6 +110,14 @@ class TimedTable:
         """Which rows lie beyond a limit, length n."""
         return (self.table.values[:, :2] > self.limits).any(1)
 
+    def bounds(self, row: int) -> list[float | None]:
+        """What is known of a row beyond a limit when it is ended: the limit that it reached first.
+
+        Of the other one what it had come to by then; of its accuracy nothing.
+        """
+        values = self.table.values[row, :2]
+        return [*(values * min(self.limits / values)).tolist(), None]
+
     def seconds(self, row: int, *, ends_early: bool) -> tuple[float, float]:
         """What a measurement takes before its first measured window, and from there on.
 
@@ -151,8 +159,13 @@ class Tuner:
     """The tuner, with what is expected of features, limits of interest and gain per second."""
 
     def __init__(self, timed: TimedTable, seed: int) -> None:
-        self.timed, space = timed, timed.table.space
-        self.sampler = ParetoSampler(space, OBJECTIVES, seed=seed, cost_aware=True)
+        from tuner.search import parse_levels
+
+        self.timed = timed
+        limits = parse_levels(f"{name}<{LIMIT:g}x" for name in METRICS[:2])
+        self.sampler = ParetoSampler(
+            timed.table.space, OBJECTIVES, seed=seed, cost_aware=True, limits=limits
+        )
 
     def __call__(self, rows: Sequence[int]) -> int:
         """The row to measure next."""
@@ -160,13 +173,12 @@ class Tuner:
         return int(self.timed.table.space.index(self.sampler.propose(seen))[0])
 
     def _observed(self, row: int) -> Observation:
-        table = self.timed.table
-        return Observation(
-            table.space.rows_[row],
-            table.values[row].tolist(),
-            table.sems[row].tolist(),
-            seconds=self.timed.seconds(row, ends_early=True),
-        )
+        table, code = self.timed.table, self.timed.table.space.rows_[row]
+        seconds = self.timed.seconds(row, ends_early=True)
+        if self.timed.beyond[row]:
+            return Observation(code, bounds=self.timed.bounds(row), seconds=seconds)
+        values, sems = table.values[row].tolist(), table.sems[row].tolist()
+        return Observation(code, values, sems, seconds=seconds)
 
 
 class TunerAsItWas:
