@@ -129,7 +129,7 @@ def test_pruned_trials_with_bounds_are_such_measurements(space):
 def test_a_design_of_which_all_was_ended_but_the_default_ends(space):
     sampler = ParetoSampler(space, OBJECTIVES)
     seen = []
-    for i in range(len(sampler._design) + 2):
+    for i in range(len(sampler.design) + 2):
         (code,) = sampler.propose(seen)
         values = truth(space.decode(code[None])[0])
         seen.append(Observation(code, None if i else values, bounds=(10.0, 10.0) if i else None))
