@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tuner.cli import main
-from tuner.run.plan import plan_study
+from tuner.run.planning import plan_study
 from tuner.study import StudySpec
 
 

@@ -120,7 +120,7 @@ def _watch(spec: StudySpec, folder: Path, as_json: bool) -> Result:
 
 
 def _show_plan(spec: StudySpec, as_json: bool) -> None:
-    from tuner.run.plan import plan_study
+    from tuner.run.planning import plan_study
 
     found = plan_study(spec)
     if as_json:
