@@ -1,11 +1,12 @@
 """Show whether interleaving takes the drift of a busy machine out of ratios.
 
-Two configurations of an untrained model are run in rounds while busy loops on all cores come and
-go. Ratios of the two within a round (paired) are compared with ratios across rounds (raw), which is
-what measuring one configuration after the other gives. Prints the spread (standard deviation of the
-logarithm) of both kinds, for latency and for the energy from the best meter there is.
+Two configurations of an untrained model take turns in blocks while busy loops on all cores come and
+go, as in the verification of a study. Ratios of the two within a block (paired) are compared with
+ratios across blocks (raw), which is what measuring one configuration after the other gives. Prints
+the spread (standard deviation of the logarithm) of both kinds, for latency and for the energy from
+the best meter there is, and what the busy loops took of the machine.
 
-    python benchmarks/drift.py [--rounds 10] [--turns 8]
+    python benchmarks/drift.py [--blocks 20]
 """
 
 from __future__ import annotations
@@ -22,31 +23,42 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from tuner.engines import TransformersEngine
-from tuner.measure import MeasurementProtocol, Metering, Metric, compare, measure_interleaved
+from tuner.measure import (
+    MeasurementProtocol,
+    Metering,
+    Metric,
+    TurnTaking,
+    Window,
+    combined,
+    compare,
+)
 from tuner.space import Arguments
 from tuner.tasks import builtin_task
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--turns", type=int, default=8)
+    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--requests", type=int, default=64, help="In each window.")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         model = untrained_model(Path(folder))
         with TransformersEngine() as engine, busy_machine(options.seed):
-            first, second = measure_interleaved(
-                engine,
-                Metering(),
-                [arguments(model, batch_size=16), arguments(model, batch_size=4)],
-                builtin_task(n=128),
-                MeasurementProtocol(max_seconds=3.0),
-                rounds=options.rounds,
-                turns=options.turns,
-                seed=options.seed,
-            )
-    print(f"{options.rounds} rounds on {os.cpu_count()} cores with busy loops that come and go")
+            turns = TurnTaking(engine, Metering(), builtin_task(n=128), MeasurementProtocol())
+            indices = tuple(range(options.requests))
+            windows: dict[int, list[Window]] = {16: [], 4: []}
+            for block in range(options.blocks):
+                for size in random.Random(block).sample([16, 4], 2):
+                    told = arguments(model, batch_size=size)
+                    measurement = turns.window(size, told, indices, seed=block)
+                    windows[size].append(Window(block, indices, measurement))
+            first, second = (combined(windows[size]) for size in (16, 4))
+    taken = first.metrics["foreign_cpu_share"].value
+    print(
+        f"{options.blocks} blocks on {os.cpu_count()} cores with busy loops that come and go; "
+        f"they took {taken:.0%} of the machine"
+    )
     print(f"{'metric':20} {'ratio':>7} {'95 % interval':>16} {'paired':>8} {'raw':>8} {'share':>6}")
     for name in ("mean_e2el_ms", "joules_per_request"):
         a, b = first.metrics[name], second.metrics[name]
@@ -59,7 +71,7 @@ def main() -> None:
 
 
 def spreads(a: Metric, b: Metric) -> tuple[float, float]:
-    """Standard deviation of log ratios within rounds, and over all pairs of different rounds."""
+    """Standard deviation of log ratios within blocks, and over all pairs of different blocks."""
     logs_a, logs_b = ([math.log(v) for v in metric.repeats] for metric in (a, b))
     n = len(logs_a)
     paired = [x - y for x, y in zip(logs_a, logs_b, strict=True)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tuner.advice.effects import effects, strongest
+from tuner.advice.model import fitted_surrogate
 from tuner.search import Objective
 from tuner.space import TableSpace
 from tuner.study import Record
@@ -32,7 +33,7 @@ def found(space):
     rng = np.random.default_rng(0)
     codes = space.rows()[rng.choice(len(space.rows()), 24, replace=False)]
     records = [Record(i, c, "complete", None, truth(c)) for i, c in enumerate(space.decode(codes))]
-    return effects(space, OBJECTIVES, records)
+    return effects(space, fitted_surrogate(space, OBJECTIVES, records))
 
 
 def of(found, feature, value, metric):
@@ -67,4 +68,4 @@ def test_a_handful_of_measurements_says_nothing(space):
         Record(i, c, "complete", None, truth(c))
         for i, c in enumerate(space.decode(space.rows()[:5]))
     ]
-    assert effects(space, OBJECTIVES, records) == ()
+    assert fitted_surrogate(space, OBJECTIVES, records) is None

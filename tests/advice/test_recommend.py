@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tuner.advice.paired import PairedMeasurement
 from tuner.advice.recommend import recommend
 from tuner.measure import Failure, Measurement, Metric
-from tuner.search import Objective
+from tuner.search import Objective, parse_levels
 from tuner.space import Arguments, Configuration
 from tuner.study import Record
 
@@ -44,16 +47,26 @@ def record(number: int, name: str, measurement: Measurement) -> Record:
     return Record(number, named(name), "complete", measurement, values)
 
 
-def advise(trials: dict[str, Measurement], truth: dict[str, Measurement], batches=None):
-    def verify(configurations):
-        assert configurations[0] == DEFAULT
-        if batches is not None:
-            batches.append([c["name"] for c in configurations])
-        return {c: truth[c["name"]] for c in configurations}
-
+def advise(trials: dict[str, Measurement], truth: dict[str, Measurement], *levels: str):
+    """Advice where everything was verified, with what is true, save what failed."""
+    failed = {named(name) for name, m in truth.items() if m.failure is not None}
+    pairs = {
+        named(name): PairedMeasurement(m, truth["default"])
+        for name, m in truth.items()
+        if named(name) not in failed
+    }
     records = [record(i, name, m) for i, (name, m) in enumerate(trials.items())]
     nothing = Arguments({}, {}, {})
-    return recommend(records, OBJECTIVES, DEFAULT, 0.02, lambda c: nothing, verify)
+    return recommend(
+        records,
+        OBJECTIVES,
+        DEFAULT,
+        0.02,
+        lambda c: nothing,
+        parse_levels(levels),
+        pairs,
+        failed,
+    )
 
 
 def roles(advice) -> dict[str, str]:
@@ -70,17 +83,6 @@ def test_a_lucky_trial_is_found_out():
     assert roles(advise(trials, truth))["cheapest"] == "honest"
 
 
-def test_a_trial_that_the_verification_puts_ahead_is_verified_too():
-    trials = {"default": measured(10, 100, 9)}
-    trials |= {f"lucky{i}": measured(1 + i / 10, 100 + i, 9) for i in range(6)}
-    trials["plain"] = measured(8, 99, 9)
-    truth = {name: measured(20, 200, 9) for name in trials}
-    truth |= {"default": trials["default"], "plain": trials["plain"]}
-    batches: list[list[str]] = []
-    assert roles(advise(trials, truth, batches))["cheapest"] == "plain"
-    assert any("plain" in batch for batch in batches)
-
-
 def test_what_loses_its_accuracy_in_verification_loses_its_name():
     trials = {"default": measured(10, 100, 9), "wrong": measured(1, 10, 9)}
     truth = {**trials, "wrong": measured(1, 10, 6)}
@@ -93,14 +95,6 @@ def test_what_fails_in_verification_is_not_recommended():
     trials = {"default": measured(10, 100, 9), "fragile": measured(1, 10, 9)}
     broken = Measurement({}, "invalid", failure=Failure("crash", "gone"))
     assert set(roles(advise(trials, {**trials, "fragile": broken})).values()) == {"default"}
-
-
-def test_a_default_that_fails_again_leaves_nothing_to_compare_with():
-    trials = {"default": measured(10, 100, 9), "other": measured(1, 10, 9)}
-    broken = Measurement({}, "invalid", failure=Failure("crash", "gone"))
-    advice = advise(trials, {**trials, "default": broken})
-    assert advice.recommended == ()
-    assert advice.default is None
 
 
 def test_changes_are_paired_by_round_and_by_prompt():
@@ -138,6 +132,31 @@ def test_a_default_that_never_ran_leaves_the_front_alone():
 def test_where_the_machine_has_become_slower_what_was_run_side_by_side_is_recommended():
     trials = {"default": measured(10, 100, 9), "good": measured(5, 90, 9)}
     trials |= {f"other{i}": measured(5.2 + i / 100, 91 + i, 9) for i in range(12)}
-    truth = {name: measured(300, 3000, 9) for name in trials}
-    truth["good"] = measured(150, 2700, 9)
-    assert roles(advise(trials, truth))["cheapest"] == "good"
+    truth = {"default": measured(300, 3000, 9), "good": measured(150, 2700, 9)}
+    advice = advise(trials, truth)
+    assert roles(advice)["cheapest"] == "good"
+    good = next(r for r in advice.recommended if r.configuration == named("good"))
+    assert good.comparisons[0].change == pytest.approx(-0.5)
+
+
+def test_what_other_programs_took_of_the_machine_widens_the_interval_and_may_leave_it_unresolved():
+    def busy(share):
+        trials = {"default": measured(10, 100, 9), "half": measured(5, 50, 9)}
+        truth = {name: loaded(m, share) for name, m in trials.items()}
+        advice = advise(trials, truth)
+        half = next(r for r in advice.recommended if r.configuration == named("half"))
+        return half.comparisons[0]
+
+    quiet, some, much = busy(0.0), busy(0.1), busy(0.5)
+    assert quiet.resolved
+    assert some.resolved
+    assert not much.resolved
+    assert much.change_low < some.change_low < quiet.change_low
+    assert quiet.change_high < some.change_high < much.change_high
+    assert much.change_high < 0.1  # half as much, where the default was slowed twofold
+    assert much.foreign == 0.5
+
+
+def loaded(measurement: Measurement, share: float) -> Measurement:
+    foreign = Metric(share, "1", share, share, 0.0, 3, "clock", (share,) * 3)
+    return replace(measurement, metrics={**measurement.metrics, "foreign_cpu_share": foreign})

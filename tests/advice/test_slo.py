@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import pytest
 from scipy.stats import t
-from test_recommend import DEFAULT, OBJECTIVES, measured, named, record
+from test_recommend import advise, measured, named
 
-from tuner.advice.recommend import recommend
 from tuner.advice.slo import LevelCheck, check_levels, unmet
 from tuner.search import parse_levels
-from tuner.space import Arguments
-
-
-def advise(trials, truth, *levels):
-    def verify(configurations):
-        return {c: truth[c["name"]] for c in configurations}
-
-    records = [record(i, name, m) for i, (name, m) in enumerate(trials.items())]
-    nothing = Arguments({}, {}, {})
-    return recommend(
-        records, OBJECTIVES, DEFAULT, 0.02, lambda c: nothing, verify, parse_levels(levels)
-    )
 
 
 def names(advice):
@@ -69,13 +56,6 @@ def test_where_nothing_keeps_them_all_it_says_which_binds_and_what_is_closest():
     excess = {c.level: c.excess for c in advice.unmet.checks}
     assert excess["joules_per_request<1"] == pytest.approx(1.0)
     assert excess["mean_e2el_ms<300"] == pytest.approx(1 / 3)
-
-
-def test_what_only_seemed_to_break_a_level_is_run_again_where_nothing_seemed_to_keep_it():
-    truth = {**TRIALS, "quick": measured(5, 80, 9)}
-    advice = advise(TRIALS, truth, "mean_e2el_ms<90")
-    assert names(advice) == {"quick"}
-    assert advice.unmet is None
 
 
 def test_the_chance_is_students_by_the_scatter_of_the_repeats():

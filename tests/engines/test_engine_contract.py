@@ -13,7 +13,7 @@ from stub_server import StubServer
 from test_worker import is_gone
 
 from tuner.engines import ServerEngine, ServerLimits, TransformersEngine, WorkerLimits
-from tuner.measure import EngineFailure, InForce
+from tuner.measure import EngineFailure, InForce, InterruptedRun
 from tuner.workloads import Request
 
 REQUESTS = [Request(f"good {i} + 4 =", max_tokens=5) for i in range(6)]
@@ -116,5 +116,36 @@ def test_it_can_be_closed_twice_and_used_again(engine, arguments):
         assert all(is_gone(pid) for pid in pids)
     with pytest.raises(EngineFailure, match="apply"):
         engine.run(REQUESTS, seed=0)
+    engine.apply(arguments())
+    assert engine.run(REQUESTS, seed=0)
+
+
+def test_what_is_under_way_is_given_up_and_the_engine_works_on(engine, arguments):
+    engine.apply(arguments())
+    whole = engine.run(REQUESTS, seed=0, keep_going=lambda: True)
+    assert len(whole) == len(REQUESTS)
+    asked = []
+
+    def until_asked_twice():
+        asked.append(True)
+        return len(asked) < 2
+
+    long = [Request(f"good {i} + 4 =", max_tokens=500, min_tokens=400) for i in range(40)]
+    try:
+        part = engine.run(long, seed=0, keep_going=until_asked_twice)
+        assert len(part) < len(long)
+    except InterruptedRun:
+        pass
+    engine.apply(arguments())
+    again = engine.run(REQUESTS, seed=0)
+    assert [c.text for c in again] == [c.text for c in whole]
+
+
+def test_a_start_is_given_up_where_there_is_one(engine, arguments):
+    engine.close()
+    started = not (isinstance(engine, ServerEngine) and engine.pids)
+    if started:
+        with pytest.raises(InterruptedRun):
+            engine.apply(arguments(), keep_going=lambda: False)
     engine.apply(arguments())
     assert engine.run(REQUESTS, seed=0)

@@ -52,7 +52,9 @@ def test_no_answer_is_graded_twice():
 
 
 def slow_after(engine_s):
-    return MeasurementProtocol(max_seconds=engine_s, warmup_seconds=0.0, max_repeats=3, max_cv=1e9)
+    return MeasurementProtocol(
+        max_seconds=engine_s, warmup_seconds=0.0, max_repeats=3, max_cv=1e9, patience=1.0
+    )
 
 
 def test_answers_that_time_did_not_allow_are_those_of_a_configuration_that_answers_alike():

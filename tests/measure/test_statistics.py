@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tuner.measure import Metric, accuracy_difference, compare, wilson
-from tuner.measure.statistics import estimate_mean, estimate_share
+from tuner.measure.statistics import estimate_mean, estimate_share, trimmed_mean
 
 
 def metric(*repeats):
@@ -108,3 +108,53 @@ def test_scores_of_other_prompts_cannot_be_paired():
         accuracy_difference([1.0], [1.0, 0.0])
     with pytest.raises(ValueError, match="cannot be paired"):
         accuracy_difference([], [])
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=25))
+def test_the_trimmed_mean_is_scipys_and_few_values_are_not_trimmed(values):
+    estimate = trimmed_mean(values)
+    if len(values) < 6:
+        assert estimate == estimate_mean(values)
+        return
+    assert estimate.value == pytest.approx(stats.trim_mean(values, 0.2), abs=1e-9)
+    assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_one_burst_among_six_blocks_moves_the_ratio_hardly():
+    quiet = [1.02, 0.98, 1.01, 0.99, 1.0, 1.0]
+    hit = [*quiet[:-1], 50.0]
+    ratio = compare(metric(*hit), metric(1.0, 1.0, 1.0, 1.0, 1.0, 1.0))
+    assert 0.95 < ratio.low < 1 < ratio.high < 1.06
+
+
+@pytest.mark.parametrize("blocks", [6, 8, 12, 20])
+@pytest.mark.parametrize("tail", ["normal", "bursts", "student"])
+def test_the_interval_of_a_ratio_covers_the_truth_under_disturbances_with_heavy_tails(blocks, tail):
+    """One window in twenty is up to ten times slower, or the noise has three degrees of freedom."""
+    rng = np.random.default_rng(blocks)
+    covered = narrow = 0
+    trials = 1500
+    for _ in range(trials):
+        logs = 0.03 * rng.standard_normal((2, blocks))
+        if tail == "student":
+            logs = 0.03 * rng.standard_t(3, (2, blocks))
+        if tail == "bursts":
+            logs += (rng.random((2, blocks)) < 0.05) * rng.uniform(0, np.log(10), (2, blocks))
+        a, b = np.exp(logs)
+        ratio = compare(metric(*(0.5 * a)), metric(*b))
+        covered += ratio.low <= 0.5 <= ratio.high
+        narrow += ratio.high / ratio.low < 1.25
+    assert covered / trials > 0.93
+    assert narrow / trials > (0.75 if tail == "normal" else 0.3)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_foreign_load_that_slows_only_one_of_two_never_makes_the_interval_wrong(share):
+    """Others that take a share f stretch a window to at most 1 / (1 - f) of its quiet time."""
+    quiet_a, quiet_b = 5.0, 10.0
+    for slow_a in np.linspace(1, 1 / (1 - share), 5):
+        for slow_b in np.linspace(1, 1 / (1 - share), 5):
+            a, b = metric(*[quiet_a * slow_a] * 6), metric(*[quiet_b * slow_b] * 6)
+            ratio = compare(a, b, (share, share))
+            assert ratio.low <= quiet_a / quiet_b * (1 + 1e-9)
+            assert ratio.high >= quiet_a / quiet_b * (1 - 1e-9)

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tuner.measure import Failure, InterleavedRound, Measurement, WarmUp
+from tuner.measure import Failure, Measurement, VerificationBlock, WarmUp
 from tuner.report.live import Board, Lines
 from tuner.space import Configuration
 from tuner.study import (
@@ -74,14 +74,14 @@ def test_lines_name_every_trial_and_the_end():
     assert "limit of 2 trials reached" in shown[3]
 
 
-def test_lines_say_once_which_round_of_the_verification_begins():
+def test_lines_say_once_which_block_of_the_verification_begins():
     console = Console(file=io.StringIO(), width=80)
     lines = Lines(SPEC, console)
     lines(PhaseStarted(WarmUp()))
     for number in (1, 2):
         for configuration in (1, 2, 1):
-            lines(PhaseStarted(InterleavedRound(number, 2, configuration)))
+            lines(PhaseStarted(VerificationBlock(number, configuration, 2)))
     assert console.file.getvalue().splitlines() == [
-        "verification: round 1 of 2",
-        "verification: round 2 of 2",
+        "verification: block 1, 2 configurations",
+        "verification: block 2, 2 configurations",
     ]

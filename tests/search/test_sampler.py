@@ -9,8 +9,8 @@ import numpy as np
 import optuna
 import pytest
 
-from tuner.search import Observation, ParetoSampler, StopRule, design_size, initial_design
-from tuner.space import INACTIVE, TableSpace, load_space
+from tuner.search import Observation, ParetoSampler, StopRule, design_size
+from tuner.space import TableSpace, load_space
 from tuner.surrogates import Objective
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -281,29 +281,6 @@ def test_it_goes_through_storage_and_json(space, tmp_path):
     )
     assert space.suggest(reloaded.ask()) == proposals(space, run(space, 10, seed=6))[-1]
     assert json.dumps(reloaded.trials[0].params)
-
-
-def test_the_design_is_spread_begins_with_the_default_and_grows_at_its_end(space):
-    design = initial_design(space, 10, seed=0)
-    assert space.decode(design[:1])[0] == space.default
-    assert len(np.unique(design, axis=0)) == 10
-    assert (initial_design(space, 6, seed=0) == design[:6]).all()
-    for j, parameter in enumerate(space.parameters):
-        seen = set(design[:, j].tolist())
-        assert len(seen) >= min(len(parameter.values), 2 if parameter.kind == "ordered" else 4)
-
-
-def test_numbers_of_the_design_keep_away_from_the_ends_of_their_ranges():
-    space = load_space("vllm")
-    design = initial_design(space, 10, seed=0)
-    assert len(np.unique(design, axis=0)) == 10
-    assert space.is_valid(design).all()
-    for j, parameter in enumerate(space.parameters):
-        if parameter.kind == "ordered" and len(parameter.values) > 4:
-            codes = design[1:, j]
-            codes = codes[codes != INACTIVE]
-            # a repair may push a few back to an end
-            assert np.isin(codes, (0, len(parameter.values) - 1)).mean() <= 0.5
 
 
 def test_proposals_in_a_space_too_large_to_list_are_valid_and_new():

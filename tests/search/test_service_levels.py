@@ -109,7 +109,7 @@ def test_progress_in_a_given_time_restarts_the_engine_less_often():
             accuracy = 0.9 - 0.3 / c["beams"] - 0.01 * c["blocks"]
             seconds = (120.0 if anew else 1.0, 5.0)
             seen.append(Observation(code, [energy, accuracy], seconds=seconds))
-            restarts, before = restarts + (anew and len(seen) > len(sampler._design)), c
+            restarts, before = restarts + (anew and len(seen) > len(sampler.design)), c
         return restarts
 
     cost_aware, cost_unaware = spend(True), spend(False)

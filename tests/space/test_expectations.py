@@ -9,7 +9,7 @@ import pytest
 
 from tuner.errors import UserError
 from tuner.features import read_uvl
-from tuner.space import INACTIVE, Knowledge, SearchSpace, TableSpace
+from tuner.space import INACTIVE, Knowledge, SearchSpace, TableSpace, load_model
 
 MODEL = """features
     Engine {abstract}
@@ -122,3 +122,10 @@ def test_a_mistake_is_told_with_its_place(feature, says):
     model = read_uvl(f"features\n    R\n        mandatory\n            {feature}\n")
     with pytest.raises(UserError, match=rf"<text>, line 4: `expect` of 'x': .*{says}"):
         SearchSpace.from_model(model)
+
+
+def test_a_file_with_a_mistake_is_refused_when_it_is_read(tmp_path):
+    path = tmp_path / "mine.uvl"
+    path.write_text("features\n    R\n        optional\n            x {expect 'energy *'}\n")
+    with pytest.raises(UserError, match=r"mine.uvl, line 4: `expect` of 'x': .*needs a number"):
+        load_model(path)

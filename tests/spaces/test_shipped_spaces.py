@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tuner.features import Rules, compile_model, lint, read_uvl, write_uvl
-from tuner.space import SearchSpace, load_model, load_space, shipped_spaces
+from tuner.space import SearchSpace, expectations, load_model, load_space, shipped_spaces
 
 NAMES = sorted(shipped_spaces())
 
@@ -44,6 +44,24 @@ def test_every_constraint_says_why_and_whose_rule_it_is(name):
     for constraint in load_model(name).all_constraints:
         assert "(engine" in constraint.comment or "(policy)" in constraint.comment, constraint.text
         assert len(constraint.comment.split()) > 5, constraint.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_expected_has_its_reason_above(name):
+    model = load_model(name)
+    said = expectations(model)
+    assert said
+    for feature in said:
+        assert len(model.features[feature].comment.split()) > 2, feature
+
+
+@pytest.mark.parametrize(("name", "pins"), [(n, pins) for n in NAMES for pins in MACHINES[n]])
+def test_nothing_is_expected_that_a_choice_cannot_affect(name, pins):
+    for parameter in load_space(name, pins=pins).parameters:
+        kinds = {e.kind for e in parameter.expected}
+        if parameter.affects is not None:
+            on_speed = {"latency" if kind == "throughput" else kind for kind in kinds}
+            assert on_speed <= parameter.affects, parameter.name
 
 
 @pytest.mark.parametrize(("name", "pins"), [(n, pins) for n in NAMES for pins in MACHINES[n]])

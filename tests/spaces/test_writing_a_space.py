@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tuner.errors import UserError
 from tuner.features import read_uvl
-from tuner.space import SearchSpace, load_space
+from tuner.space import Knowledge, SearchSpace, load_space
 
 TEXT = (Path(__file__).parents[2] / "docs" / "writing-a-space.md").read_text()
 
@@ -20,15 +21,28 @@ def blocks(language):
 
 @pytest.fixture
 def scribe(tmp_path, monkeypatch):
-    (tmp_path / "scribe.uvl").write_text(blocks("uvl")[-1])
+    (tmp_path / "scribe.uvl").write_text(blocks("uvl")[1])
     monkeypatch.chdir(tmp_path)
 
 
 def test_every_file_on_the_page_is_a_space():
-    first, last = (SearchSpace.from_model(read_uvl(text)) for text in blocks("uvl"))
+    first, last, _ = (SearchSpace.from_model(read_uvl(text)) for text in blocks("uvl"))
     names = {p.name for p in first.parameters}
     assert {"batch_size", "precision", "decoding", "beams", "use_cache_limit"} <= names
     assert last.default == last.configuration({"decoding": "Greedy", "workers": 8})
+
+
+def test_what_the_page_expects_is_what_it_says():
+    space = SearchSpace.from_model(read_uvl(blocks("uvl")[2]))
+
+    def effect(kind, **values):
+        code = space.encode([space.configuration(values)])
+        return float(Knowledge.of(space, kind).total(code)[0])
+
+    assert round(math.exp(effect("energy", batch_size=2)), 2) == 0.62
+    assert math.exp(effect("energy", decoding="Beams")) == pytest.approx(1.8)
+    assert math.exp(effect("latency", quick_start=True)) == pytest.approx(1 / 1.2)
+    assert effect("accuracy", precision="int4") == pytest.approx(-0.05)
 
 
 def test_the_contradiction_reads_as_shown(scribe):

@@ -23,7 +23,7 @@ def metric(value: float, unit: str = "J") -> Metric:
     return Metric(value, unit, value * 0.98, value * 1.02, value * 0.01, 3, "estimated")
 
 
-def run(configuration, number) -> Measurement:
+def run(configuration, number, keep_going=None) -> Measurement:
     """A made-up engine: larger batches are cheaper, more beams dearer and more accurate."""
     if configuration["batch"] == 64 and configuration["beams"] == 4:
         return Measurement({}, failure=Failure("out_of_memory", "not enough"), seconds=0.5)

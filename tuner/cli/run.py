@@ -69,6 +69,12 @@ def run(
             help="What proposes configurations: ehvi (the default), qlognehvi or qlognparego.",
         ),
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Only say what would be measured, in what time; start nothing."
+        ),
+    ] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -85,6 +91,9 @@ def run(
         accuracy_tolerance=tolerance,
         verify_rounds=verify_rounds,
     )
+    if plan:
+        _show_plan(spec, as_json)
+        return
     folder = out or Path("runs") / time.strftime("%Y-%m-%d-%H%M%S")
     result = _watch(spec, folder, as_json)
     _show(result, folder, as_json)
@@ -108,6 +117,20 @@ def _watch(spec: StudySpec, folder: Path, as_json: bool) -> Result:
         again = f"the same command with --out {folder} goes on from there"
         say(console, f"What was measured is kept: {known}{again}.")
         raise
+
+
+def _show_plan(spec: StudySpec, as_json: bool) -> None:
+    from tuner.run.planning import plan_study
+
+    found = plan_study(spec)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    from rich.console import Console
+
+    from tuner.report.plan_view import plan_view
+
+    Console().print(plan_view(found))
 
 
 def _show(result: Result, folder: Path, as_json: bool) -> None:

@@ -18,7 +18,12 @@ from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.memory import Memory
 from tuner.measure.metering import Metering, provenance_of
 from tuner.measure.meters import Meter
-from tuner.measure.metric_values import metrics_of, prompt_scores, prompt_seconds
+from tuner.measure.metric_values import (
+    metrics_of,
+    narrow_enough,
+    prompt_scores,
+    prompt_seconds,
+)
 from tuner.measure.passes import Pass, run_pass, warm_up, without_energy
 from tuner.measure.phase import Loading, OnPhase, Repeat, WarmUp
 from tuner.measure.validity import check
@@ -119,67 +124,54 @@ class Run:
             self._setup_s += time.monotonic() - began
         return time.monotonic() - warm
 
-    def repeat(
-        self, used_s: float, early: EarlyEnd, answers_key: Hashable | None = None
-    ) -> None:
+    def repeat(self, used_s: float, early: EarlyEnd, answers_key: Hashable | None = None) -> None:
         """Make passes by the rules of the protocol, `used_s` of its time being gone.
 
         Raises:
             InterruptedRun: the run was to be given up before anything was known.
         """
-        size, most = self._block_size(), self._protocol.max_repeats
+        n, protocol = len(self._work), self._protocol
+        size = n if self._open_loop else protocol.block_size(n, self._batch, self._batch_s)
+        most = protocol.max_repeats
         while not self._bounds:
             number = len(self.passes) + 1
-            self._on_phase(Repeat(number, max(most, -(-len(self._work) // size))))
+            self._on_phase(Repeat(number, max(most, -(-n // size))))
             one = self.answer(size, self._rng.getrandbits(31), early.longest_s)
             if self._open_loop and one.n_asked:
                 size = one.n_asked  # cut by the time limit: repeats are over as many
             elif one.n_asked < size:
-                self._give_up(one, size, early.longest_s or 0.0)
+                self._give_up(one, size)
                 return
             self.passes.append(one)
             if self._is_enough(used_s, size, early, answers_key):
                 return
 
-    def _block_size(self) -> int:
-        """Requests of a repeat: all, or as many whole batches as leave time for the other ones."""
-        n, protocol = len(self._work), self._protocol
-        if self._open_loop:
-            return n
-        if self._batch_s is None:
-            return self._batch
-        fitting = protocol.max_seconds / protocol.min_repeats / max(self._batch_s, 1e-6)
-        batches = -(-n // self._batch)
-        if fitting >= batches:
-            return n
-        blocks = -(-batches // max(1, int(fitting)))
-        return -(-batches // blocks) * self._batch
-
     def _is_enough(
         self, used_s: float, size: int, early: EarlyEnd, answers_key: Hashable | None
     ) -> bool:
         protocol, made = self._protocol, len(self.passes)
-        expected_s = used_s + self._passes_s + self.passes[-1].reading.seconds
-        all_answered = self._open_loop or made * size >= len(self._work)
-        enough = made >= (1 if self._open_loop else protocol.min_repeats)
         if why := early.why(self._so_far()):
             self._notes.append(f"ended early after repeat {made}: {why}")
             return True
-        if all_answered:
-            if made >= protocol.max_repeats:
-                return True
-            if enough and _narrow(self.passes, protocol.interval_rel):
-                return True
-        factor = 1.0 if enough else _OVERRUN
-        if expected_s <= factor * protocol.max_seconds:
-            return False
-        graded = self.passes[-1].scores is not None
-        if all_answered or not graded or expected_s > protocol.patience * protocol.max_seconds:
+        all_answered = self._open_loop or made * size >= len(self._work)
+        enough = made >= (1 if self._open_loop else protocol.min_repeats)
+        narrow = enough and narrow_enough(self.passes, protocol.interval_rel)
+        if all_answered and (narrow or made >= protocol.max_repeats):
             return True
+        expected_s = used_s + self._passes_s + self.passes[-1].reading.seconds
+        if expected_s <= (1.0 if enough else _OVERRUN) * protocol.max_seconds:
+            return False
+        late = expected_s > protocol.patience * protocol.max_seconds
+        return all_answered or late or not self._wants_the_rest(early, answers_key)
+
+    def _wants_the_rest(self, early: EarlyEnd, answers_key: Hashable | None) -> bool:
+        """Whether the answers to the prompts that are left may still matter."""
+        if self.passes[-1].scores is None:
+            return False
         answers, n = self._memory.answers, len(self._work)
         if answers_key is not None and answers.knows_the_rest(answers_key, self.passes, n):
-            return True
-        return not early.contends(self._so_far())
+            return False
+        return early.contends(self._so_far())
 
     def window(self, indices: Sequence[int], seed: int) -> Measurement:
         """One pass over these requests, as a measurement with a single repeat.
@@ -195,7 +187,7 @@ class Run:
         self.passes = [one]
         return self.result(window=True)
 
-    def _give_up(self, one: Pass, size: int, longest_s: float) -> None:
+    def _give_up(self, one: Pass, size: int) -> None:
         """Take what is known of a repeat that was ended in the middle."""
         interrupted = not self._keep_going()
         if self.passes:
@@ -207,7 +199,7 @@ class Run:
             self.passes.append(one)
             self._notes.append("ended early in its first repeat: there was no time for more")
         else:
-            latency_s = max(longest_s, one.reading.seconds * self._batch / size)
+            latency_s = self._passes_s * self._batch / size
             self._bounds = {"mean_e2el_ms": 1e3 * latency_s}
             if one.reading.joules is not None:
                 self._bounds["joules_per_request"] = one.reading.joules / size
@@ -228,7 +220,8 @@ class Run:
         """Answer the next `n` requests, or those of `indices`.
 
         Given up where the mean latency is sure to be more than `longest_s`: batches come one after
-        the other, so that it is at least the time so far times the share of a batch.
+        the other, so that it is at least the time so far times the share of a batch. And where one
+        repeat takes all the time that a contender has.
         """
         assert self._meter is not None
         first_window = self._open_loop and not self.passes and indices is None
@@ -236,7 +229,10 @@ class Run:
             indices = [(self._next + i) % len(self._work) for i in range(n)]
             self._next = 0 if self._open_loop else (self._next + n) % len(self._work)
         began = time.monotonic()
-        give_up_s = None if longest_s is None else longest_s * n / self._batch
+        give_up_s = None
+        if longest_s is not None:
+            most_s = self._protocol.patience * self._protocol.max_seconds
+            give_up_s = min(longest_s * n / self._batch, most_s)
 
         def within() -> bool:
             late = give_up_s is not None and time.monotonic() - began > give_up_s
@@ -341,13 +337,3 @@ class Run:
             setup_seconds=self._setup_s,
             in_force=self._recorded(),
         )
-
-
-def _narrow(passes: Sequence[Pass], interval_rel: float) -> bool:
-    """Whether the intervals of energy and mean latency are narrow enough."""
-    metrics = metrics_of(passes, "", None)
-    watched = [metrics[m] for m in ("joules_per_request", "mean_e2el_ms") if m in metrics]
-    return all(
-        metric.high is not None and metric.high - metric.value <= interval_rel * metric.value
-        for metric in watched
-    )

@@ -62,3 +62,20 @@ class MeasurementProtocol:
         unknown = set(self.goodput) - set(_LEVELS)
         if unknown or min(self.goodput.values(), default=1.0) <= 0:
             raise ValueError(f"goodput takes positive levels of {', '.join(_LEVELS)}")
+
+    def block_size(self, n_requests: int, batch: int, batch_s: float | None) -> int:
+        """Requests of a repeat: all, or as many whole batches as leave time for the other ones.
+
+        Args:
+            n_requests: of the work.
+            batch: requests that are under way at a time.
+            batch_s: what a batch takes, in seconds; None where it takes too long to be known.
+        """
+        if batch_s is None:
+            return batch
+        fitting = self.max_seconds / self.min_repeats / max(batch_s, 1e-6)
+        batches = -(-n_requests // batch)
+        if fitting >= batches:
+            return n_requests
+        blocks = -(-batches // max(1, int(fitting)))
+        return -(-batches // blocks) * batch

@@ -59,6 +59,16 @@ def metrics_of(
     return metrics
 
 
+def narrow_enough(passes: Sequence[Pass], interval_rel: float) -> bool:
+    """Whether the intervals of energy and mean latency are narrow enough."""
+    metrics = metrics_of(passes, "", None)
+    watched = [metrics[m] for m in ("joules_per_request", "mean_e2el_ms") if m in metrics]
+    return all(
+        metric.high is not None and metric.high - metric.value <= interval_rel * metric.value
+        for metric in watched
+    )
+
+
 def prompt_scores(
     passes: Sequence[Pass], known: Mapping[int, float] | None = None
 ) -> tuple[float, ...]:

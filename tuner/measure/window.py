@@ -143,7 +143,7 @@ def combined(windows: Sequence[Window], scores: Sequence[float] = ()) -> Measure
     if failed is not None:
         return failed
     names = [n for n in measurements[0].metrics if all(n in m.metrics for m in measurements)]
-    metrics = {name: _combined(name, windows) for name in names if name != "accuracy"}
+    metrics = {name: _combined(name, windows) for name in names}
     if scores:
         share = estimate_share(scores)
         metrics["accuracy"] = Metric(

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tuner.advice.effects import strongest
-from tuner.report.text import change, differences, duration, quantity, value_text
+from tuner.metrics import METRICS
+from tuner.report.text import (
+    change,
+    differences,
+    duration,
+    quantity,
+    unresolved_change,
+    value_text,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,7 +23,12 @@ if TYPE_CHECKING:
     from tuner.advice import Recommendation, Result
     from tuner.advice.effects import Effect
     from tuner.advice.slo import InfeasibleSlo, LevelCheck
+    from tuner.space import Configuration
 
+SMALL = 0.01
+"""What changes an objective by less is not worth a word."""
+NOTICEABLE = 0.05
+"""What other programs take of the machine is named from this share on."""
 EFFECTS = 6
 """So many effects are shown."""
 
@@ -32,8 +45,10 @@ def result_view(result: Result) -> RenderableType:
         parts += [
             Text(f"\n{' · '.join(recommendation.roles)}", style="bold green"),
             _metrics(result, recommendation),
-            Text(f"  set: {differences(recommendation.configuration, result.default)}"),
+            *_what_to_set(recommendation, result.default),
         ]
+        if not recommendation.verified:
+            parts.append(Text("  not verified: this is what its trial in the search showed"))
         if recommendation.levels:
             parts.append(_levels(recommendation.levels))
     if result.unmet is not None:
@@ -73,9 +88,37 @@ def _metrics(result: Result, recommendation: Recommendation) -> Table:
     table = _grid()
     for c in recommendation.comparisons:
         value = quantity(c.value, c.unit, c.low, c.high)
-        versus = change(c.change, c.change_low, c.change_high)
+        verified = recommendation.verified and c.change_low is not None
+        if verified and not c.resolved and recommendation.configuration != result.default:
+            versus = unresolved_change(c.change_low, c.change_high)
+        else:
+            versus = change(c.change, c.change_low, c.change_high)
         table.add_row(f"  {c.metric}{_marked(c.source)}", value, versus)
     return table
+
+
+def _what_to_set(recommendation: Recommendation, default: Configuration) -> list[RenderableType]:
+    """Each difference from the default and what would be lost without it, where that is known."""
+    from rich.text import Text
+
+    if not recommendation.changes:
+        return [Text(f"  set: {differences(recommendation.configuration, default)}")]
+    table = _grid()
+    for one in recommendation.changes:
+        worth = ", ".join(_worth(metric, by) for metric, by in one.worth.items() if _matters(by))
+        expected = f"without it {worth}" if worth else ""
+        table.add_row(f"  set {one.feature} {value_text(one.value)}", expected, "")
+    return [table]
+
+
+def _matters(worth: float) -> bool:
+    return abs(worth) >= SMALL
+
+
+def _worth(metric: str, by: float) -> str:
+    if METRICS.get(metric) is not None and METRICS[metric].kind == "accuracy":
+        return f"{metric} {100 * by:+.1f} points"
+    return f"{metric} {change(by)}"
 
 
 def _levels(checks: Sequence[LevelCheck]) -> Table:
@@ -125,13 +168,32 @@ def _marked(source: str) -> str:
     return " (estimated)" if source == "estimated" else ""
 
 
+def _is_unresolved(recommendation: Recommendation) -> bool:
+    compared = [c for c in recommendation.comparisons if c.change_low is not None]
+    return recommendation.verified and not all(c.resolved for c in compared)
+
+
+def _why_unresolved(result: Result) -> str:
+    taken = max((c.foreign for r in result.recommended for c in r.comparisons), default=0.0)
+    if taken > NOTICEABLE:
+        return (
+            f"Not resolved: other programs took {taken:.0%} of the machine; run it when it is "
+            "quiet, or give it more time."
+        )
+    return "Not resolved: the windows varied too much for their number; give it more time."
+
+
 def _summary(result: Result) -> str:
     ran = sum(record.state == "complete" for record in result.trials)
     failed = sum(record.state == "failed" for record in result.trials)
+    ended_early = sum(record.state == "pruned" for record in result.trials)
+    early = f", {ended_early} ended early" if ended_early else ""
     lines = [
         f"Search ended: {result.stopped_by}.",
-        f"{ran} trials measured and {failed} failed in {duration(result.seconds)}; "
+        f"{ran} trials measured, {failed} failed{early} in {duration(result.seconds)}; "
         f"{len(result.front)} configurations on the front.",
-        "Brackets are 95 % intervals; changes are against the default in the same rounds.",
+        "Brackets are 95 % intervals; changes are against the default in the same blocks.",
     ]
+    if any(_is_unresolved(r) for r in result.recommended):
+        lines.append(_why_unresolved(result))
     return "\n".join([*lines, *result.notes])

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from tuner.space import Configuration, Value
 
+MUCH_MORE = 1.0
+"""An increase that may be this large or larger is called `much more`."""
+
 
 def number(value: float, digits: int = 3) -> str:
     """A number with so many significant digits, without an exponent where that reads well.
@@ -50,6 +53,35 @@ def change(share: float | None, low: float | None = None, high: float | None = N
     if low is None or high is None:
         return text
     return f"{text} [{_percent(low)}, {_percent(high)}]"
+
+
+def unresolved_change(low: float | None, high: float | None) -> str:
+    """What is known of a change whose interval does not say how large it is.
+
+    >>> unresolved_change(-0.9, -0.4), unresolved_change(0.3, 5.0)
+    ('not resolved: at least 40 % less', 'not resolved: at least 30 % more')
+    >>> unresolved_change(-0.5, 0.2)
+    'not resolved: at most 20 % more, perhaps up to 50 % less'
+    >>> unresolved_change(None, None)
+    'not resolved'
+    """
+    if low is None or high is None:
+        return "not resolved"
+    if high < 0:
+        return f"not resolved: at least {-_percent_number(high)} % less"
+    if low > 0:
+        return f"not resolved: at least {_percent_number(low)} % more"
+    if high > MUCH_MORE:
+        return f"not resolved: perhaps up to {-_percent_number(low)} % less, perhaps much more"
+    return (
+        f"not resolved: at most {_percent_number(high)} % more, "
+        f"perhaps up to {-_percent_number(low)} % less"
+    )
+
+
+def _percent_number(share: float) -> int:
+    """Per cent, rounded towards 0: what is claimed holds."""
+    return int(100 * share)
 
 
 def _percent(share: float) -> str:

@@ -14,7 +14,7 @@ from tuner.run.command_evaluator import CommandEvaluator
 from tuner.run.engine_evaluator import EngineEvaluator
 from tuner.run.evaluator import Evaluator, TrialHistory
 from tuner.run.gpu_controlled_engine import GpuControlledEngine
-from tuner.run.request_set import read_requests
+from tuner.run.request_set import RequestSet, read_requests
 from tuner.run.resolved_space import ResolvedSpace
 from tuner.search import ServiceLevel
 from tuner.space import SearchSpace, version_warning
@@ -44,6 +44,34 @@ class StudySetup:
     notices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class StudyInputs:
+    """What a study is about, read and checked; no engine runs yet.
+
+    Attributes:
+        models: that may be chosen, the default first.
+        resolved: the feature model with the pins and domains of the study.
+        space: the search space on this machine.
+        requests: what is asked; None where the engine measures itself.
+    """
+
+    models: tuple[str, ...]
+    resolved: ResolvedSpace
+    space: SearchSpace
+    requests: RequestSet | None
+
+
+def read_inputs(spec: StudySpec) -> StudyInputs:
+    """Read models, requests and space of a study. UserError for input that cannot be used."""
+    backend = spec.backend
+    models = backend.models()
+    resolved = ResolvedSpace.of(spec, models)
+    requests = None if backend.policy.measures_itself else read_requests(spec, models)
+    if requests is not None:
+        resolved = resolved.with_room_for(requests, models)
+    return StudyInputs(models, resolved, resolved.search_space(spec), requests)
+
+
 @contextmanager
 def set_up(spec: StudySpec, meters: Sequence[Meter] = ()) -> Iterator[StudySetup]:
     """Prepare a study; engine and GPUs are released at the end.
@@ -56,12 +84,8 @@ def set_up(spec: StudySpec, meters: Sequence[Meter] = ()) -> Iterator[StudySetup
         UserError: for input that cannot be used.
     """
     backend = spec.backend
-    models = backend.models()
-    resolved = ResolvedSpace.of(spec, models)
-    requests = None if backend.policy.measures_itself else read_requests(spec, models)
-    if requests is not None:
-        resolved = resolved.with_room_for(requests, models)
-    space = resolved.search_space(spec)
+    inputs = read_inputs(spec)
+    resolved, space, requests = inputs.resolved, inputs.space, inputs.requests
     installation = backend.installation()
     warning = version_warning(resolved.model, installation.version) if installation else None
     with ExitStack() as stack:

@@ -27,7 +27,7 @@ WORSE = 0.1
 may join then."""
 LARGEST_SHARE = 0.4
 """Share of a time limit that is kept for verification at most."""
-MAX_JOINING = 3
+MAX_JOINING = 6
 """Configurations that join later, because what was verified turns out to be worse."""
 WINDOW_S = 1.5
 """A window takes about so long, a batch at least; longer or shorter by the time that there is."""
@@ -78,11 +78,11 @@ class Verification:
 
     def reserve(self) -> None:
         """Keep time in the session's budget for verifying the candidates that there are now."""
-        field = [self._default, *self._candidates()]
+        candidates = self._candidates()
+        field = [self._default, *candidates] if candidates else []
         seconds = sum(self._evaluator.window_seconds(c, WINDOW_S) for c in field)
-        known = bool(self._points())
         self._session.budget.reserve_for_verification(
-            LEAST_BLOCKS * seconds if known else 0.0, largest_share=LARGEST_SHARE
+            LEAST_BLOCKS * seconds, largest_share=LARGEST_SHARE
         )
 
     def run(self, *, use_all_time: bool = False) -> None:

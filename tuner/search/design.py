@@ -13,6 +13,7 @@ import numpy as np
 
 from tuner.search.candidates import without
 from tuner.search.near_default import near_default_design
+from tuner.search.single_thread import single_thread
 from tuner.space.contract import INACTIVE, Codes, Space
 from tuner.surrogates import Objective
 from tuner.surrogates.distances import DistanceTables
@@ -66,7 +67,8 @@ def initial_design(
     """
     rng = np.random.default_rng([seed, 0])
     if space.knows_default:
-        return near_default_design(space, objectives, size, rng, cost_aware=cost_aware)
+        with single_thread():
+            return near_default_design(space, objectives, size, rng, cost_aware=cost_aware)
     return _spread_design(space, size, rng)
 
 

@@ -35,6 +35,9 @@ ACCURACY_SPAN = 0.2
 """So much less accuracy than the default's is, too."""
 NOVELTY = 0.5
 """Weight of three changes that were not seen yet, against an enlarged front."""
+MIXED = 0.2
+"""Standard deviation of the logarithm of a factor by which seeds value candidates differently: what
+is about as good comes in another order."""
 SURE = 1e-3
 """Standard deviation of what is expected: as good as none."""
 
@@ -50,25 +53,29 @@ def near_default_design(
     """The default, and one by one what is worth most. Shape `size x p`.
 
     A candidate is worth the share by which it is expected to enlarge the front of what was chosen
-    before, and how new its changes are: each counts the less, the more often its decision was
-    changed and its value was seen before. Where costs count, it is worth per expected second.
+    before, and how new its changes are: each counts the less, the more often its value was seen
+    before and, of a number, the more often it was changed. Where costs count, it is worth per
+    expected second.
     """
     default = space.encode([space.default])
     pool = _pool(space, default, rng)
     changed = changes(pool, default)
     expected = _expected(space, objectives, pool)
-    seconds = expected_seconds(space, pool) if cost_aware else np.ones(len(pool))
+    weight = np.exp(MIXED * rng.normal(size=len(pool)))
+    if cost_aware:
+        weight /= expected_seconds(space, pool)
     seen = [np.zeros(len(parameter.values) + 1) for parameter in space.parameters]
     times_changed = np.zeros(pool.shape[1])
+    is_number = np.array([parameter.kind == "ordered" for parameter in space.parameters])
     chosen = [0]
     while len(chosen) < min(size, len(pool)):
         last = chosen[-1]
-        times_changed += changed[last]
+        times_changed += changed[last] & is_number
         for j, counts in enumerate(seen):
             counts[pool[last, j]] += 1  # the last one counts what is inactive
         rarity = np.stack([1 / (1 + counts[pool[:, j]]) for j, counts in enumerate(seen)], 1)
         novelty = NOVELTY * (changed * rarity / (1 + times_changed)).sum(1) / CHANGES
-        worth = (_gained_share(expected, chosen) + novelty) / seconds
+        worth = (_gained_share(expected, chosen) + novelty) * weight
         worth[chosen] = -np.inf
         chosen.append(int(worth.argmax()))
     return pool[chosen]

@@ -96,7 +96,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         self.seed = seed
         self.rule = rule or StopRule()
         size = design_size(space, budget)
-        self._design = initial_design(
+        self.design = initial_design(
             space, size, seed=seed, objectives=self.objectives, cost_aware=cost_aware
         )
         self._codes: dict[tuple[tuple[str, Any], ...], Codes | None] = {}
@@ -158,15 +158,15 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         if isinstance(seen, optuna.Study):
             seen = self._observations(seen.get_trials(deepcopy=False))
         dataset = self._dataset(seen)
-        left = max(len(self._design) - dataset.n_known, 0)
+        left = max(len(self.design) - dataset.n_known, 0)
         if len(dataset.evaluated) >= self.space.size:
             return self.rule.exhausted(self.space.size)
         if left or not len(dataset.codes):
-            return self.rule.starting(dataset.n_known, len(self._design))
+            return self.rule.starting(dataset.n_known, len(self.design))
         gains = []
         for back in range(self.rule.patience):
             past = self._dataset(seen[: len(seen) - back])
-            if not len(past.codes) or past.n_known < len(self._design):
+            if not len(past.codes) or past.n_known < len(self.design):
                 break
             gains.append(self._remaining_gain(past))
             if gains[-1] >= self.rule.share:
@@ -178,8 +178,8 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         return Dataset.of(self.space, self.outputs, seen, pending, timed=self.cost_aware)
 
     def _next(self, dataset: Dataset) -> Codes:
-        if dataset.n_known < len(self._design):
-            design = without(self._design, dataset.evaluated)
+        if dataset.n_known < len(self.design):
+            design = without(self.design, dataset.evaluated)
             if len(design):
                 first: Codes = design[0]
                 return first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tuner.features import ActiveWhen, DecisionLayout, FeatureModel
+from tuner.features import ActiveWhen, Decision, DecisionLayout, FeatureModel
 from tuner.space._arguments import role
 from tuner.space._layout import ordered, positions
 from tuner.space.configuration import Value
@@ -21,7 +21,6 @@ def parameter(
     """One decision as a parameter, with what is expected of features (by their names)."""
     decision = layout.decisions[index]
     feature = decision.feature
-    affects = model.inherited(feature.name, "affects")
     unit = feature.attributes.get("unit")
     argument = feature.attributes.get("arg", feature.name if feature.typed else "")
     is_ordered = ordered(decision)
@@ -32,12 +31,24 @@ def parameter(
         positions=positions(decision) if is_ordered else (),
         default=decision.values[decision.default],
         parent=_parent(layout, index),
-        affects=frozenset(str(affects).split()) if affects is not None else None,
+        affects=_affects(decision, model),
         restart=role(feature, model) == "load",
         argument=str(argument),
         unit=str(unit) if unit is not None else None,
         expected=tuple(_expected(layout, index, known)),
     )
+
+
+def _affects(decision: Decision, model: FeatureModel) -> frozenset[str] | None:
+    """What a decision can affect: its feature and, of a choice, each of those it chooses from."""
+    chosen = [str(value) for value in decision.values] if decision.kind == "choice" else []
+    found: set[str] = set()
+    for name in chosen or [decision.feature.name]:
+        affects = model.inherited(name, "affects")
+        if affects is None:
+            return None
+        found |= set(str(affects).split())
+    return frozenset(found)
 
 
 def _expected(

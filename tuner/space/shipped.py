@@ -8,6 +8,7 @@ from pathlib import Path
 from tuner.errors import UserError
 from tuner.features import FeatureModel, read_uvl
 from tuner.space.configuration import Value
+from tuner.space.expectations import expectations
 from tuner.space.pins import unknown
 from tuner.space.search_space import SearchSpace
 
@@ -26,15 +27,16 @@ def load_model(name_or_path: str | Path) -> FeatureModel:
     """A shipped feature model by its name, or one from a file.
 
     Raises:
-        UserError: where there is neither, or the file can't be read.
+        UserError: where there is neither, or the file can't be read, what is expected of its
+            features included.
     """
     shipped = shipped_spaces()
-    if str(name_or_path) in shipped:
-        return read_uvl(shipped[str(name_or_path)])
-    path = Path(name_or_path)
+    path = shipped.get(str(name_or_path), Path(name_or_path))
     if path.suffix != ".uvl" and not path.is_file():
         raise UserError(f"{unknown(str(name_or_path), shipped)} (or give the path of a .uvl file)")
-    return read_uvl(path)
+    model = read_uvl(path)
+    expectations(model)
+    return model
 
 
 def load_space(

@@ -79,6 +79,7 @@ class Session:
             levels=levels,
             cost_aware=cost_aware,
             acquisition=acquisition,
+            limits=limits_of_interest,
         )
         self.study = storage.open_study(path, self.objectives, self.sampler)
         self.records: list[Record] = storage.records(self.study)

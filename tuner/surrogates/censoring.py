@@ -19,9 +19,9 @@ from torch import Tensor
 from tuner.surrogates.fitting import fit_map
 from tuner.surrogates.gp import JITTER, ConfigurationGP, safe_cholesky
 
-SWEEPS = 5
+SWEEPS = 3
 """Rounds in which all made-up observations are put right."""
-ROUNDS = 2
+ROUNDS = 1
 """Fits of the hyperparameters to measured and made-up observations."""
 LEAST_SHARE = 1e-4
 """Part of its variance that a bound takes away at least, so that no made-up variance is endless."""
