@@ -1,4 +1,4 @@
-"""Are the claims of a study true, and does it end in time, with other programs beside it?
+"""Hold what a study claims against the truth, and its time limit against the clock.
 
 Runs `tune run` on the built-in models several times under a time limit, with so many busy loops
 beside it, and notes how long each took. Then, with nothing beside, every recommended configuration
@@ -23,9 +23,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tuner.advice.paired import PairedMeasurement, ratio_to_default
-from tuner.measure import KeepGoing
+from tuner.measure import KeepGoing, Window
 from tuner.run.setup import set_up
 from tuner.search import Objective
 from tuner.space import Configuration
@@ -97,11 +98,11 @@ def quiet_truth(
         session = Session(setup.space, tuple(objectives.values()))
         evaluator = setup.evaluator(session, (), (), lambda event: None)
         default = setup.space.default
-        windows: dict[Configuration, list] = {c: [] for c in {default, *configurations}}
+        windows: dict[Configuration, list[Window]] = {c: [] for c in {default, *configurations}}
         for block in range(blocks):
-            for configuration in windows:
+            for configuration, measured_ones in windows.items():
                 window = evaluator.window(configuration, block, WINDOW_S, go_on)
-                windows[configuration].append(window)
+                measured_ones.append(window)
             print(f"quiet block {block + 1} of {blocks}", file=sys.stderr, flush=True)
         measured = {c: evaluator.combined(c, w[1:]) for c, w in windows.items()}
     found = {}
@@ -120,7 +121,7 @@ def _results(folder: Path) -> list[Path]:
 
 def _report(
     folder: Path,
-    results: Sequence[dict],
+    results: Sequence[dict[str, Any]],
     truth: dict[tuple[Configuration, str], tuple[float, float, float]],
 ) -> None:
     times = [json.loads(line)["seconds"] for line in (folder / "times.jsonl").open()]
