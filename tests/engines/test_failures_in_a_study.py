@@ -66,7 +66,7 @@ def test_every_failure_is_an_observation_with_its_cause_and_the_study_goes_on(ti
 
     with TransformersEngine(limits=WorkerLimits(load_s=60, run_s=60, silence_s=1)) as engine:
 
-        def run(configuration, number):
+        def run(configuration, number, keep_going=None):
             fault = faults[number % len(faults)]
             arguments = SimpleNamespace(
                 load={"model": tiny_model},
