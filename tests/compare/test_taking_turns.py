@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from tuner.compare.entrant import Entrant
 from tuner.compare.outcome import comparison_result
 from tuner.compare.turns import SamplerComparison, TurnFinished
 from tuner.features import read_uvl
-from tuner.measure import Failure, Measurement, Metric
+from tuner.measure import Failure, InterruptedRun, Measurement, Metric
 from tuner.search.replay import SAMPLERS
 from tuner.space import Configuration, SearchSpace
 from tuner.study.session import Ask, record_of
@@ -54,7 +55,7 @@ class Machine:
     def __init__(self, fails=lambda c: False, pulled_after=None):
         self.asked, self.fails, self.pulled_after = [], fails, pulled_after
 
-    def __call__(self, configuration, number):
+    def __call__(self, configuration, number, keep_going=None):
         if self.pulled_after == len(self.asked):
             raise KeyboardInterrupt
         self.asked.append((configuration, number))
@@ -224,3 +225,20 @@ def test_a_limit_of_time_ends_it_before_the_next_proposal(space):
         comparison.run(Machine(), lambda e: None, max_seconds=0.0) == "the time limit was reached"
     )
     assert comparison.taken == []
+
+
+def test_a_measurement_that_has_no_time_left_ends_the_comparison(space):
+    class Slow(Machine):
+        def __call__(self, configuration, number, keep_going=None):
+            if number == 2:
+                while keep_going():
+                    time.sleep(0.01)
+                raise InterruptedRun
+            return super().__call__(configuration, number)
+
+    comparison, machine = (
+        SamplerComparison(space, OBJECTIVES, entrants(space, ["random"], 9)),
+        Slow(),
+    )
+    assert comparison.run(machine, lambda e: None, max_seconds=3.0) == "the time limit was reached"
+    assert comparison.finished == 2

@@ -341,3 +341,20 @@ def test_a_real_model_is_measured_end_to_end(tiny_model):
             engine, Metering(), of(suppress_tokens=list(range(2)) + list(range(3, 46))), chosen
         )
         assert empty.failure.cause == "wrong_output"
+
+
+@pytest.mark.parametrize(
+    ("n", "batch", "batch_s", "size"),
+    [
+        (40, 1, 0.01, 40),  # everything fits three times
+        (40, 1, 1.2, 2),
+        (40, 1, None, 1),  # a batch takes longer than was waited for
+        (40, 32, None, 40),
+        (128, 32, None, 32),
+        (128, 32, 1.0, 64),
+    ],
+)
+def test_blocks_are_of_whole_batches_and_about_as_long_as_leaves_time_for_three(
+    n, batch, batch_s, size
+):
+    assert MeasurementProtocol(max_seconds=8.0).block_size(n, batch, batch_s) == size

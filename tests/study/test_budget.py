@@ -44,6 +44,14 @@ def test_what_was_spent_before_a_session_was_opened_counts():
     assert TimeBudget(60.0, began=began, clock=clock).elapsed_s == 5.0
 
 
+def test_a_slow_start_keeps_more_for_the_end_but_never_more_than_a_tenth():
+    clock = Clock()
+    began = clock.now
+    clock.now += 20.0
+    assert TimeBudget(200.0, began=began, clock=clock).left_s == 200 - 20 - 14
+    assert TimeBudget(100.0, began=began, clock=clock).left_s == 100 - 20 - 10
+
+
 def test_without_a_limit_nothing_runs_out():
     clock = Clock()
     budget = TimeBudget(None, clock=clock)

@@ -111,12 +111,19 @@ def _watch(spec: StudySpec, folder: Path, as_json: bool) -> Result:
 
     try:
         with watching(spec, console) as observe:
-            return run_study(spec, folder, observe)
+            return run_study(spec, folder, observe, began=_started())
     except (KeyboardInterrupt, SystemExit):
         known = "result.json says what is known; " if (folder / "result.json").is_file() else ""
         again = f"the same command with --out {folder} goes on from there"
         say(console, f"What was measured is kept: {known}{again}.")
         raise
+
+
+def _started() -> float:
+    """When this program was started, by `time.monotonic`."""
+    import psutil
+
+    return time.monotonic() - (time.time() - psutil.Process().create_time())
 
 
 def _show_plan(spec: StudySpec, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tuner.compare.entrant import Entrant
+from tuner.measure import InterruptedRun, Measurement
 from tuner.search import Objective
 from tuner.space import Configuration, Space
 from tuner.study.events import Event
@@ -110,16 +111,27 @@ class SamplerComparison:
 
         The one with the fewest proposals is next, so that a drift of the machine meets all alike.
         """
+
+        def in_time() -> bool:
+            return max_seconds is None or self.elapsed < max_seconds
+
+        def timed(configuration: Configuration, number: int) -> Measurement:
+            return measure(configuration, number, in_time)
+
         while waiting := [c for c in self.entrants if not c.done]:
-            if max_seconds is not None and self.elapsed >= max_seconds:
+            if not in_time():
                 return "the time limit was reached"
-            observe(self._take_turn(min(waiting, key=lambda c: len(c.records)), measure, observe))
+            entrant = min(waiting, key=lambda c: len(c.records))
+            try:
+                observe(self._take_turn(entrant, timed, observe))
+            except InterruptedRun:
+                return "the time limit was reached"
         return "every sampler made all its proposals"
 
     def _take_turn(
         self,
         entrant: Entrant,
-        measure: Measure,
+        measure: Callable[[Configuration, int], Measurement],
         observe: Callable[[Event | SamplerTurn | TurnFinished], None],
     ) -> TurnFinished:
         turn = SamplerTurn(entrant.name, entrant.seed)
@@ -131,7 +143,7 @@ class SamplerComparison:
             record = known[0]
             entrant.tell(ask, known[0].measurement)
         else:
-            measurement = measure(ask.configuration, len(self.taken), None)
+            measurement = measure(ask.configuration, len(self.taken))
             measurement = with_outputs(measurement, self.objectives)
             record = self._add(entrant.tell(ask, measurement))
         total = sum(c.budget for c in self.entrants)

@@ -66,11 +66,16 @@ class MeasurementProtocol:
     def block_size(self, n_requests: int, batch: int, batch_s: float | None) -> int:
         """Requests of a repeat: all, or as many whole batches as leave time for the other ones.
 
+        Less than two batches are all: the rest of a second one would be requests that were
+        answered before.
+
         Args:
             n_requests: of the work.
             batch: requests that are under way at a time.
             batch_s: what a batch takes, in seconds; None where it takes too long to be known.
         """
+        if n_requests < 2 * batch:
+            return n_requests
         if batch_s is None:
             return batch
         fitting = self.max_seconds / self.min_repeats / max(batch_s, 1e-6)

@@ -32,6 +32,7 @@ def run_study(
     acquisition: AcquisitionFactory | None = None,
     exporters: Sequence[Exporter] = (),
     meters: Sequence[Meter] = (),
+    began: float | None = None,
 ) -> Result:
     """Run or go on with a study and return what it found; everything is in `out` afterwards.
 
@@ -44,11 +45,13 @@ def run_study(
         acquisition: makes an acquisition function, in place of the one that `spec` names.
         exporters: write further files for each recommendation, beside the backend's own.
         meters: read together, in place of the best ones that work here.
+        began: when the program was started, by `time.monotonic`: from then on the time limit
+            counts. None for now.
 
     Raises:
         UserError: for input that cannot be used, and for a disk that is full.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     levels = levels_of(spec)
     with ExitStack() as stack:
         stack.enter_context(exit_on_sigterm())

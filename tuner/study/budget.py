@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-FINISHING_SHARE = 0.03
-LONGEST_FINISHING_S = 6.0
-"""What is kept of a limit, up to so many seconds, for writing the result."""
+FINISHING_SHARE, FINISHING_S = 0.03, 6.0
+"""What is kept of a limit for writing the result: this share, but no more than so many seconds."""
+FINISHING_STARTS = 0.7
+"""On a machine that is slow or busy it is more: so many times what the start has taken."""
+MOST_FINISHING_SHARE = 0.1
+"""And never more than this share."""
 
 
 class TimeBudget:
@@ -16,7 +19,7 @@ class TimeBudget:
     Args:
         limit_s: seconds in all, earlier sessions of the study included; None for no limit.
         spent_s: seconds spent in earlier sessions.
-        began: when this session began, by the clock; None for now.
+        began: when the program was started, by the clock; None for now.
         clock: a monotonic clock, in seconds.
     """
 
@@ -33,6 +36,11 @@ class TimeBudget:
         self._clock = clock
         self._began = clock() if began is None else began
         self._reserved_s = 0.0
+        self._finishing_s = 0.0
+        if limit_s is not None:
+            usual_s = min(FINISHING_S, FINISHING_SHARE * limit_s)
+            slow_s = FINISHING_STARTS * (clock() - self._began)
+            self._finishing_s = min(MOST_FINISHING_SHARE * limit_s, max(usual_s, slow_s))
 
     @property
     def elapsed_s(self) -> float:
@@ -44,8 +52,7 @@ class TimeBudget:
         """Seconds left to measure in, negative beyond them; None without a limit."""
         if self.limit_s is None:
             return None
-        finishing_s = min(LONGEST_FINISHING_S, FINISHING_SHARE * self.limit_s)
-        return self.limit_s - finishing_s - self.elapsed_s
+        return self.limit_s - self._finishing_s - self.elapsed_s
 
     @property
     def reserved_s(self) -> float:
