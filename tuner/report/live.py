@@ -72,7 +72,8 @@ class Lines:
             case TrialStarted(number=0, configuration=configuration):
                 self._default = configuration
             case TrialFinished(record=record, snapshot=snapshot):
-                return f"{_outcome(record, self._metrics, self._default)} | {_standing(snapshot)}"
+                outcome = _outcome(record, self._metrics, self._default)
+                return f"{outcome} | {_standing(snapshot)}{_time_left(snapshot)}"
             case SearchEnded(reason=reason):
                 return f"search ended: {reason}; verifying the candidates"
             case PhaseStarted(phase=VerificationBlock(number=number, of=of)):
@@ -214,6 +215,14 @@ def _standing(snapshot: Snapshot) -> str:
             f"(ends under {100 * snapshot.threshold:.1f} %)"
         )
     return text
+
+
+def _time_left(snapshot: Snapshot) -> str:
+    """How what is left of a time limit is divided; empty without one."""
+    if snapshot.seconds_left is None:
+        return ""
+    left = duration(max(0.0, snapshot.seconds_left))
+    return f", {left} left to search and {duration(snapshot.verification_seconds)} to verify"
 
 
 def _count(size: int) -> str:

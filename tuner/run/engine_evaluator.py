@@ -35,6 +35,8 @@ from tuner.study import Observer, PhaseStarted, StudySpec
 
 DEFAULT_SHARE = 0.15
 """The default has so much of a time limit to answer every request: all are compared with it."""
+TRIAL_SHARE = 0.025
+"""Another configuration aims for so much of a time limit at most."""
 DEFAULT_PATIENCE = 40.0
 """Without a time limit it has so many times what other configurations aim for."""
 
@@ -42,6 +44,13 @@ REFERENCE_REQUESTS = 4
 """Requests of a reference for drift at least."""
 LOAD_SECONDS = 1.0
 """Allowance for changing the configuration of an engine that keeps models in memory."""
+
+
+def trial_seconds(spec: StudySpec) -> float:
+    """Aim for the measured part of a configuration: what was asked for, less in a short study."""
+    if spec.max_seconds is None:
+        return spec.seconds_per_trial
+    return min(spec.seconds_per_trial, TRIAL_SHARE * spec.max_seconds)
 
 
 class EngineEvaluator:
@@ -72,7 +81,7 @@ class EngineEvaluator:
         self._levels = levels
         self._limits = limits
         self._observe = observe
-        aim_s = spec.seconds_per_trial
+        aim_s = trial_seconds(spec)
         self._protocol = MeasurementProtocol(max_seconds=aim_s, goodput=goodput_bounds(spec.levels))
         share_s = DEFAULT_SHARE * spec.max_seconds if spec.max_seconds else DEFAULT_PATIENCE * aim_s
         patience = max(self._protocol.patience, share_s / aim_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.measure import probe_meters
-from tuner.run.engine_evaluator import DEFAULT_SHARE
+from tuner.run.engine_evaluator import DEFAULT_SHARE, trial_seconds
 from tuner.run.objectives import levels_of, objectives_of
 from tuner.run.setup import read_inputs
 from tuner.run.verification import LARGEST_SHARE, LEAST_BLOCKS
@@ -47,7 +47,7 @@ def plan_study(spec: StudySpec) -> StudyPlan:
         seconds=limit_s,
         default_seconds=None if limit_s is None else DEFAULT_SHARE * limit_s,
         verification_seconds=None if limit_s is None else LARGEST_SHARE * limit_s,
-        trial_seconds=spec.seconds_per_trial,
+        trial_seconds=trial_seconds(spec),
         least_blocks=LEAST_BLOCKS,
     )
 

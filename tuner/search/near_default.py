@@ -33,7 +33,9 @@ COST_SPAN = math.log(10.0)
 """Ten times the default's energy or latency is where gains end to count."""
 ACCURACY_SPAN = 0.2
 """So much less accuracy than the default's is, too."""
-NOVELTY = 0.5
+BEST = 20
+"""Of the candidates those that are changed once more, for being expected to be best."""
+NOVELTY = 0.15
 """Weight of three changes that were not seen yet, against an enlarged front."""
 MIXED = 0.2
 """Standard deviation of the logarithm of a factor by which seeds value candidates differently: what
@@ -58,7 +60,7 @@ def near_default_design(
     expected second.
     """
     default = space.encode([space.default])
-    pool = _pool(space, default, rng)
+    pool = _pool(space, objectives, default, rng)
     changed = changes(pool, default)
     expected = _expected(space, objectives, pool)
     weight = np.exp(MIXED * rng.normal(size=len(pool)))
@@ -89,15 +91,32 @@ def changes(codes: Codes, default: Codes) -> npt.NDArray[np.bool_]:
     return np.asarray((codes != default) & (default != INACTIVE) & (codes != INACTIVE))
 
 
-def _pool(space: Space, default: Codes, rng: np.random.Generator) -> Codes:
-    """The default and different rows with few changes, in random order, `N x p`."""
+def _pool(
+    space: Space, objectives: Sequence[Objective], default: Codes, rng: np.random.Generator
+) -> Codes:
+    """The default and different rows with few changes, in random order, `N x p`.
+
+    Random changes, and changes of what is expected to be best of these.
+    """
     start = np.repeat(default, POOL // CHANGES, axis=0)
-    mutants = [space.mutate(start, rng, changes=k + 1) for k in range(CHANGES)]
-    pool = np.unique(np.concatenate(mutants), axis=0)
-    pool = pool[(pool != default).any(1)]
-    few = changes(pool, default).sum(1) <= CHANGES
-    pool = pool[few] if few.any() else pool
+    pool = np.concatenate([space.mutate(start, rng, changes=k + 1) for k in range(CHANGES)])
+    pool = _near(pool, default)
+    for _ in range(CHANGES - 1):
+        if not len(pool):
+            break
+        gain = _gained_share(_expected(space, objectives, np.concatenate([default, pool])), [0])
+        best = pool[np.argsort(-gain[1:], kind="stable")[:BEST]]
+        children = space.mutate(np.repeat(best, POOL // CHANGES // BEST, axis=0), rng)
+        pool = _near(np.concatenate([pool, children]), default)
     return np.concatenate([default, rng.permutation(pool)])
+
+
+def _near(codes: Codes, default: Codes) -> Codes:
+    """Different rows other than the default, those with few changes where there are any."""
+    codes = np.unique(codes, axis=0)
+    codes = codes[(codes != default).any(1)]
+    few = changes(codes, default).sum(1) <= CHANGES
+    return codes[few] if few.any() else codes
 
 
 def _expected(space: Space, objectives: Sequence[Objective], codes: Codes) -> Floats:

@@ -54,7 +54,8 @@ class StudySpec(BaseModel):
             that promises to keep it, in absolute terms (0.02 is two percentage points).
         verify_rounds: in how many blocks each candidate is run again at most before it is
             recommended. With a time limit, what is left of it is used for further ones.
-        seconds_per_trial: aim for the measured part of one configuration.
+        seconds_per_trial: aim for the measured part of one configuration; in a short study it is
+            a share of the time limit.
         trust_remote_code: whether a model's own Python code may run.
         allow_code: whether graders may run generated code and functions of the user's.
     """

@@ -28,7 +28,7 @@ from tuner.surrogates.distances import DistanceTables
 
 OWN_SD = 0.5
 """Standard deviation of what each expectation has to be multiplied with, around what all have."""
-SHARED_SD = 0.7
+SHARED_SD = 1.0
 """Standard deviation around 1 of what all of them have to be multiplied with."""
 
 
