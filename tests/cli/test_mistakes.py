@@ -44,6 +44,8 @@ def _here(tmp_path, monkeypatch):
         (["--max-time", "soon"], ["--max-time soon", "8m"]),
         (["--prompts", "0"], ["n_prompts"]),
         (["--tolerance", "7"], ["accuracy_tolerance"]),
+        (["--limit", "mean_e2el_ms"], ["--limit mean_e2el_ms", "5x"]),
+        (["--limit", "p99_ttft_ms<3x"], ["p99_ttft_ms<3x", "mean_e2el_ms"]),
         (["--set", "num_beans=4"], ["num_beans", "num_beams"]),
         (["--set", "num_beams"], ["num_beams", "feature=value"]),
         (["--set", "num_beams=5"], ["num_beams", "2, 3, 4"]),
@@ -93,6 +95,7 @@ def test_an_option_that_does_not_exist_is_refused(capsys, monkeypatch):
     "words",
     [
         ["--set", "num_beans=4"],
+        ["--limit", "p99_ttft_ms<3x"],
         ["--url", "http://127.0.0.1:1", "--task", "good.jsonl"],
         ["--launch", "transformers", "--launch-command", "./nowhere"],
     ],

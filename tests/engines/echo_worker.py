@@ -20,6 +20,13 @@ def main() -> None:
             time.sleep(0.05)
         return "done"
 
+    def step_until_stopped(step_s: float) -> int:
+        steps = 0
+        while channel.beat():
+            time.sleep(step_s)
+            steps += 1
+        return steps
+
     def spawn() -> int:
         return subprocess.Popen(["sleep", "600"]).pid
 
@@ -45,6 +52,7 @@ def main() -> None:
             "limit": limit_memory,
             "sleep": sleep,
             "beat_for": beat_for,
+            "step_until_stopped": step_until_stopped,
             "exit": leave,
             "spawn": spawn,
             "eat": eat,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -131,14 +132,27 @@ def test_what_is_under_way_is_given_up_and_the_engine_works_on(engine, arguments
         return len(asked) < 2
 
     long = [Request(f"good {i} + 4 =", max_tokens=500, min_tokens=400) for i in range(40)]
-    try:
-        part = engine.run(long, seed=0, keep_going=until_asked_twice)
-        assert len(part) < len(long)
-    except InterruptedRun:
-        pass
+    assert len(engine.run(long, seed=0, keep_going=until_asked_twice)) < len(long)
     engine.apply(arguments())
     again = engine.run(REQUESTS, seed=0)
     assert [c.text for c in again] == [c.text for c in whole]
+
+
+def test_where_there_is_no_time_at_all_it_ends_at_once_and_works_on(engine, arguments):
+    engine.apply(arguments())
+    asked = []
+
+    def no_time_left():
+        asked.append(True)
+        if len(asked) > 1:
+            raise InterruptedRun
+        return True
+
+    long = [Request(f"good {i} + 4 =", max_tokens=500, min_tokens=400) for i in range(40)]
+    with contextlib.suppress(InterruptedRun):
+        assert len(engine.run(long, seed=0, keep_going=no_time_left)) < len(long)
+    engine.apply(arguments())
+    assert len(engine.run(REQUESTS, seed=0)) == len(REQUESTS)
 
 
 def test_a_start_is_given_up_where_there_is_one(engine, arguments):

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tuner.engines.worker import Worker
-from tuner.measure import EngineFailure
+from tuner.measure import EngineFailure, InterruptedRun
 
 HERE = Path(__file__).parent
 
@@ -27,8 +27,14 @@ def child(monkeypatch):
     assert is_gone(child.pid)
 
 
-def ask(child, op, limit_s=20.0, silence_s=20.0, **arguments):
-    return child.call({"op": op, **arguments}, limit_s=limit_s, silence_s=silence_s)
+def ask(child, op, limit_s=20.0, silence_s=20.0, keep_going=None, can_stop=True, **arguments):
+    return child.call(
+        {"op": op, **arguments},
+        limit_s=limit_s,
+        silence_s=silence_s,
+        keep_going=keep_going,
+        can_stop=can_stop,
+    )
 
 
 def failure(child, op, **arguments):
@@ -68,6 +74,46 @@ def test_the_end_of_a_long_message_is_kept(child):
 
 def test_signs_of_life_keep_a_slow_call_alive(child):
     assert ask(child, "beat_for", seconds=2.0, silence_s=1.2) == "done"
+
+
+class Until:
+    """Says no after some seconds, or raises where there is no time left."""
+
+    def __init__(self, seconds, *, no_time=False):
+        self.ends, self.no_time = time.monotonic() + seconds, no_time
+
+    def __call__(self):
+        if time.monotonic() < self.ends:
+            return True
+        if self.no_time:
+            raise InterruptedRun
+        return False
+
+
+def test_a_child_that_is_to_give_up_has_the_time_that_its_step_takes(child):
+    """Longer than a child has that is ended at once: the engine is still there afterwards."""
+    pid = ask(child, "echo", text=child.pid)  # it has started
+    steps = ask(child, "step_until_stopped", step_s=3.0, keep_going=Until(0.2))
+    assert steps == 1
+    assert ask(child, "echo", text="still here") == "still here"
+    assert child.pid == pid
+    assert ask(child, "beat_for", seconds=0.5, keep_going=Until(60)) == "done"
+
+
+def test_where_there_is_no_time_a_child_gives_up_soon_or_is_ended(child):
+    pid = ask(child, "echo", text=child.pid)  # it has started
+    ask(child, "step_until_stopped", step_s=0.1, keep_going=Until(0.2, no_time=True))
+    assert ask(child, "echo", text="still here") == "still here"
+    assert child.pid == pid
+    with pytest.raises(InterruptedRun):
+        ask(child, "step_until_stopped", step_s=60.0, keep_going=Until(0.2, no_time=True))
+    assert not child.alive
+
+
+def test_what_cannot_stop_is_ended(child):
+    with pytest.raises(InterruptedRun):
+        ask(child, "sleep", seconds=60.0, can_stop=False, keep_going=Until(0.2))
+    assert not child.alive
 
 
 def test_silence_is_a_hang(child):

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
-from tuner.measure import Completion, EngineFailure, InForce
+from tuner.measure import Completion, EngineFailure, InForce, InterruptedRun
 from tuner.tasks import Prompt, Task
 
 
@@ -68,7 +68,11 @@ class ScriptedEngine:
             batch = requests[start : start + 2]
             end = time.perf_counter() + each * len(batch)
             while time.perf_counter() < end:
-                if keep_going is not None and not keep_going():
+                try:
+                    goes_on = keep_going is None or keep_going()
+                except InterruptedRun:
+                    goes_on = False
+                if not goes_on:
                     return completions
             completions += [
                 Completion(answer(r.prompt, seed), 3, 5, each, 2 * each, 2 * each, "stop")

@@ -56,12 +56,24 @@ def test_the_accuracy_is_the_defaults_and_the_difference_on_the_prompts_that_bot
     assert accuracy.sem > 0
 
 
-def test_what_answered_everything_or_cannot_be_compared_stays_as_it_is():
+def test_a_configuration_that_answers_more_than_the_default_is_compared_on_what_both_answered():
+    """A default with no time for more than four prompts, by luck all right, outdoes nobody."""
+    default = measured([10.0] * 4, 4)
+    mine = measured([1.0] * 40, 24)
+    found = extrapolated(mine, default, 40)
+    assert found.metrics["accuracy"].value == default.metrics["accuracy"].value == 1.0
+    assert found.metrics["accuracy"].n == 4
+    assert found.metrics["mean_e2el_ms"] == mine.metrics["mean_e2el_ms"]
+    known = [1.0] * 25 + [0.0] * 15  # another configuration has given the default's answers
+    more = extrapolated(mine, default, 40, known).metrics["accuracy"]
+    assert more.value == pytest.approx(1.0 - 1 / 40)
+    assert more.n == 40
+
+
+def test_where_both_answered_everything_it_stays_as_it_is():
     default = measured([1.0] * 10, 6)
     whole = measured([2.0] * 10, 5)
     assert extrapolated(whole, default, 10) == whole
-    some = measured([2.0] * 4, 3)
-    assert extrapolated(some, measured([1.0] * 5, 5), 10) == some
 
 
 def test_difficulty_is_relative_to_the_mean_of_all_prompts():

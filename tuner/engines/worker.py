@@ -35,7 +35,7 @@ _LONGEST_MESSAGE = 2000
 _LOOK_S = 0.1
 """How often it is asked whether to go on."""
 _STOP_S = 2.0
-"""How long a child may take to give up what it does; then it is ended."""
+"""How long a child may take to give up what it does where there is no time; then it is ended."""
 
 
 @dataclass(frozen=True)
@@ -109,28 +109,32 @@ class Worker:
             request: plain JSON types.
             limit_s: for the whole call.
             silence_s: between two signs of life.
-            keep_going: once it says no, the child is told to stop; one that does not soon is ended.
-            can_stop: whether the child heeds that during this request.
+            keep_going: once it says no, the child is told to stop; once it raises `InterruptedRun`,
+                one that does not stop soon is ended.
+            can_stop: whether the child heeds that during this request. Otherwise it is ended.
 
         Raises:
-            InterruptedRun: the child was ended because `keep_going` said no.
+            InterruptedRun: the child was ended.
             EngineFailure: with the cause that the child names, or `hang`, `crash` or
                 `out_of_memory` where it could name none; then the child is ended.
         """
         deadline = time.monotonic() + limit_s
-        stopping = False
+        told_to_stop = hurried = False
         try:
             self._socket.settimeout(min(limit_s, silence_s))
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             while True:
-                reply = self._receive(deadline, silence_s, keep_going)
-                if reply is None:
-                    if not can_stop:
-                        raise InterruptedRun
-                    self._socket.sendall(b'{"op": "stop"}\n')
-                    keep_going, stopping = None, True
+                try:
+                    reply = self._receive(deadline, silence_s, keep_going, told_to_stop)
+                except InterruptedRun:
+                    reply, keep_going, hurried = None, None, True
                     deadline, silence_s = time.monotonic() + _STOP_S, _STOP_S
-                elif "alive" not in reply:
+                if reply is None and not can_stop:
+                    raise InterruptedRun
+                if reply is None and not told_to_stop:
+                    self._socket.sendall(b'{"op": "stop"}\n')
+                    told_to_stop = True
+                elif reply is not None and "alive" not in reply:
                     break
         except InterruptedRun:
             self.close()
@@ -138,7 +142,7 @@ class Worker:
         except TimeoutError:
             late = time.monotonic() >= deadline
             self.close()
-            if stopping:
+            if hurried:
                 raise InterruptedRun from None
             raise EngineFailure(
                 "hang",
@@ -159,12 +163,16 @@ class Worker:
         self._finalizer()
 
     def _receive(
-        self, deadline: float, silence_s: float, keep_going: KeepGoing | None
+        self,
+        deadline: float,
+        silence_s: float,
+        keep_going: KeepGoing | None,
+        told_to_stop: bool,
     ) -> dict[str, Any] | None:
-        """The child's next message; None where it is to give up."""
+        """The child's next message; None where it is to be told to stop."""
         silent_until = time.monotonic() + silence_s
         while b"\n" not in self._buffer:
-            if keep_going is not None and not keep_going():
+            if keep_going is not None and not keep_going() and not told_to_stop:
                 return None
             left = min(deadline, silent_until) - time.monotonic()
             if left <= 0:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.measure.answers import Reuse
 from tuner.measure.dominance import EarlyEnd
-from tuner.measure.engine_protocol import Engine, EngineFailure, InterruptedRun, KeepGoing
+from tuner.measure.engine_protocol import (
+    Engine,
+    EngineFailure,
+    InterruptedRun,
+    KeepGoing,
+    or_interrupt,
+)
 from tuner.measure.in_force import InForce
 from tuner.measure.measurement import Failure, Measurement
 from tuner.measure.measurement_protocol import MeasurementProtocol
@@ -65,7 +71,8 @@ class Run:
         self._rng = rng
         self._on_phase = on_phase
         self._memory = memory or Memory()
-        self._keep_going = keep_going or (lambda: True)
+        self._time_left = keep_going or (lambda: True)
+        self._in_time = or_interrupt(self._time_left)
         self._grade = self._memory.answers.grader(work)
         self._open_loop = any(request.arrival_s is not None for request in work.requests)
         harness = arguments.harness
@@ -100,7 +107,7 @@ class Run:
         began = warm = time.monotonic()
         try:
             self._on_phase(Loading())
-            self._in_force = self._engine.apply(self._arguments, keep_going=self._keep_going)
+            self._in_force = self._engine.apply(self._arguments, keep_going=self._in_time)
             self._details = {"load_average": round(os.getloadavg()[0], 2)}
             self._meter = self._metering.meter_for(self._engine, protocol)
             self._idle_watts = self._metering.idle_watts(self._engine, protocol, self._on_phase)
@@ -117,7 +124,7 @@ class Run:
                 longest_s=longest_s,
                 seed=self._rng.getrandbits(31),
                 concurrency=self._concurrency,
-                keep_going=self._keep_going,
+                keep_going=self._in_time,
             )
             self._warm = True
         finally:
@@ -189,7 +196,7 @@ class Run:
 
     def _give_up(self, one: Pass, size: int) -> None:
         """Take what is known of a repeat that was ended in the middle."""
-        interrupted = not self._keep_going()
+        interrupted = not self._time_left()
         if self.passes:
             why = "there was no time for more" if interrupted else "batches take too long"
             self._notes.append(f"ended early in repeat {len(self.passes) + 1}: {why}")
@@ -236,7 +243,7 @@ class Run:
 
         def within() -> bool:
             late = give_up_s is not None and time.monotonic() - began > give_up_s
-            return not late and self._keep_going()
+            return self._in_time() and not late
 
         try:
             return run_pass(

@@ -45,12 +45,24 @@ class Completion:
 
 
 KeepGoing = Callable[[], bool]
-"""Asked several times a second while an engine is busy; from its first no on, the engine gives up
-what it is doing."""
+"""Asked several times a second while an engine is busy. From its first no on, the engine gives up
+what it is doing as soon as it can. It raises `InterruptedRun` where there is no time even for that:
+then whatever does not end at once is ended."""
 
 
 class InterruptedRun(Exception):  # noqa: N818 (it is no error)
     """An engine gave up before it had anything to show, because it was told to."""
+
+
+def or_interrupt(time_left: Callable[[], bool]) -> KeepGoing:
+    """Leaves no time once there is none left."""
+
+    def keep_going() -> bool:
+        if not time_left():
+            raise InterruptedRun
+        return True
+
+    return keep_going
 
 
 class EngineFailure(Exception):  # noqa: N818 (as `Failure`, which records it)
@@ -94,7 +106,7 @@ class Engine(Protocol):
     def apply(self, arguments: Arguments, *, keep_going: KeepGoing | None = None) -> InForce:
         """Bring a configuration into force, loading what it takes, and return `in_force`.
 
-        Raises `EngineFailure`, and `InterruptedRun` where `keep_going` ends it.
+        Raises `EngineFailure`, and `InterruptedRun` where `keep_going` says no or raises it.
         """
 
     def run(

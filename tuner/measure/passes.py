@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tuner.measure.engine_protocol import Completion, Engine, EngineFailure, KeepGoing
+from tuner.measure.engine_protocol import (
+    Completion,
+    Engine,
+    EngineFailure,
+    InterruptedRun,
+    KeepGoing,
+)
 from tuner.measure.foreign_load import ProcessorTimes, foreign_share
 from tuner.measure.meters import Meter, Reading, cpu_seconds, read_window
 from tuner.workloads import Work
@@ -91,7 +97,11 @@ def run_pass(
 
     def watch() -> bool:
         nonlocal given_up
-        given_up = given_up or (keep_going is not None and not keep_going())
+        try:
+            given_up = (keep_going is not None and not keep_going()) or given_up
+        except InterruptedRun:
+            given_up = True
+            raise
         return not given_up
 
     times_before = ProcessorTimes.now(engine.pids)
@@ -154,7 +164,7 @@ def warm_up(
     began = time.monotonic()
 
     def within() -> bool:
-        return time.monotonic() - began < longest_s and (keep_going is None or keep_going())
+        return (keep_going is None or keep_going()) and time.monotonic() - began < longest_s
 
     before = float("inf")
     for i in itertools.count():

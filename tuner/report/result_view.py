@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SMALL = 0.01
 """What changes an objective by less is not worth a word."""
-NOTICEABLE = 0.05
-"""What other programs take of the machine is named from this share on."""
 EFFECTS = 6
 """So many effects are shown."""
 
@@ -173,16 +171,6 @@ def _is_unresolved(recommendation: Recommendation) -> bool:
     return recommendation.verified and not all(c.resolved for c in compared)
 
 
-def _why_unresolved(result: Result) -> str:
-    taken = max((c.foreign for r in result.recommended for c in r.comparisons), default=0.0)
-    if taken > NOTICEABLE:
-        return (
-            f"Not resolved: other programs took {taken:.0%} of the machine; run it when it is "
-            "quiet, or give it more time."
-        )
-    return "Not resolved: the windows varied too much for their number; give it more time."
-
-
 def _summary(result: Result) -> str:
     ran = sum(record.state == "complete" for record in result.trials)
     failed = sum(record.state == "failed" for record in result.trials)
@@ -195,5 +183,5 @@ def _summary(result: Result) -> str:
         "Brackets are 95 % intervals; changes are against the default in the same blocks.",
     ]
     if any(_is_unresolved(r) for r in result.recommended):
-        lines.append(_why_unresolved(result))
+        lines.append("Not resolved: the windows varied too much for their number; more time helps.")
     return "\n".join([*lines, *result.notes])

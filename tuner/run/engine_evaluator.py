@@ -133,7 +133,8 @@ class EngineEvaluator:
             return measurement
         default = self._default_measurement()
         if default is not None and not is_default and measurement.failure is None:
-            measurement = extrapolated(measurement, default, len(work))
+            known = self._scores(space.default, ()) if self._requests.graded is None else ()
+            measurement = extrapolated(measurement, default, len(work), known)
         if self._requests.graded is not None:
             measurement = graded(
                 self._engine,

@@ -16,6 +16,7 @@ from tuner.measure import (
     Metric,
     OnPhase,
 )
+from tuner.measure.engine_protocol import or_interrupt
 from tuner.measure.statistics import estimate_share
 from tuner.space import Arguments
 from tuner.tasks import Task
@@ -40,10 +41,11 @@ def graded(
     if measurement.failure is not None:
         return measurement
     on_phase(Grading(len(task)))
+    in_time = or_interrupt(keep_going) if keep_going is not None else None
     began = time.monotonic()
     try:
-        engine.apply(arguments, keep_going=keep_going)
-        completions = engine.run(task.requests, seed=seed, keep_going=keep_going)
+        engine.apply(arguments, keep_going=in_time)
+        completions = engine.run(task.requests, seed=seed, keep_going=in_time)
     except EngineFailure as failure:
         return replace(
             measurement,

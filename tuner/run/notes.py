@@ -11,7 +11,7 @@ from tuner.advice.paired import foreign_share
 from tuner.measure import Measurement
 from tuner.search import Objective
 
-BUSY = 0.1
+BUSY = 0.05
 """So much of the machine taken by other programs is worth a sentence."""
 REDUNDANT_CORRELATION = 0.98
 """Rank correlation from which two objectives are nearly one."""
@@ -35,8 +35,9 @@ def foreign_load(measurements: Sequence[Measurement]) -> list[str]:
     if share < BUSY:
         return []
     return [
-        f"Other programs took up to {share:.0%} of the processors during the verification, which "
-        "widens the intervals: run it again when the machine is quiet for narrower ones."
+        f"Other programs took up to {share:.0%} of the machine during the verification, which "
+        "widens the intervals; for what is not resolved, run it when the machine is quiet, or give "
+        "it more time."
     ]
 
 

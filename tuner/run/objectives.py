@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from tuner.errors import UserError
 from tuner.metrics import METRICS
-from tuner.search import Objective, ServiceLevel, parse_levels
+from tuner.search import Objective, ServiceLevel, check_limits, parse_levels
 from tuner.study import StudySpec
 
 
@@ -39,3 +39,10 @@ def _require_known(metric: str, where: str, spec: StudySpec) -> None:
         raise UserError(
             f"{where} needs graded answers: give --task FILE, prompts with reference answers."
         )
+
+
+def limits_of_interest(spec: StudySpec) -> tuple[ServiceLevel, ...]:
+    """The limits of interest; UserError for one that is on no objective."""
+    limits = spec.effective_limits
+    check_limits(limits, objectives_of(spec))
+    return limits

@@ -1,13 +1,13 @@
 """What a configuration would have shown on all prompts, judged from the first ones.
 
-A slow configuration has no time for every prompt. All begin with the first prompt and go in the
-same order, so that on those that it has answered it can be compared with the default, which has
-answered all.
+A slow configuration, or a slow default, has no time for every prompt. All begin with the first
+prompt and go in the same order, so that they can be compared on those that both have answered.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tuner.measure import Measurement, Metric, accuracy_difference
@@ -25,25 +25,46 @@ def difficulty(default: Measurement | None, indices: list[int] | range) -> float
     return chosen / every if chosen > 0 and every > 0 else 1.0
 
 
-def extrapolated(measurement: Measurement, default: Measurement, n_prompts: int) -> Measurement:
-    """The measurement as it would be on all prompts, where the default has answered them.
+def extrapolated(
+    measurement: Measurement,
+    default: Measurement,
+    n_prompts: int,
+    default_scores: Sequence[float] = (),
+) -> Measurement:
+    """The measurement as it would be on all prompts, where it or the default has not answered all.
 
     Times and energies of a request are divided by the difficulty of the prompts answered (the
-    ratio estimator, Cochran 1977, chapter 6). The accuracy is the default's on all prompts plus the
-    difference on those that both have answered.
+    ratio estimator, Cochran 1977, chapter 6). The accuracy is the default's and the difference on
+    the prompts that both have answered: where a slow default has answered the first four and all
+    of them right, a configuration that answers forty is not worse for getting some wrong.
+
+    Args:
+        measurement: of a configuration.
+        default: of the default, in the same study.
+        n_prompts: of the work.
+        default_scores: of the default's answers, where more are known than it has given itself.
     """
+    scores = max(tuple(default_scores), default.scores, key=len)
     n = len(measurement.prompt_seconds)
-    if not 0 < n < n_prompts or len(default.prompt_seconds) < n_prompts:
-        return measurement
-    by = difficulty(default, range(n))
-    metrics = dict(measurement.metrics)
-    for name in PER_REQUEST:
-        if name in metrics:
-            metrics[name] = _divided(metrics[name], by)
-    if len(measurement.scores) == n and len(default.scores) == n_prompts:
-        metrics["accuracy"] = _accuracy(measurement, default)
-    note = f"answered the first {n} of {n_prompts} prompts; judged by the default's on the others"
-    return replace(measurement, metrics=metrics, notes=(*measurement.notes, note))
+    metrics, notes = dict(measurement.metrics), list(measurement.notes)
+    if 0 < n < n_prompts <= len(default.prompt_seconds):
+        by = difficulty(default, range(n))
+        for name in PER_REQUEST:
+            if name in metrics:
+                metrics[name] = _divided(metrics[name], by)
+        notes.append(
+            f"answered the first {n} of {n_prompts} prompts; the others are judged by them"
+        )
+    shared = min(len(measurement.scores), len(scores))
+    both_full = n_prompts == len(measurement.scores) == len(default.scores)
+    if shared and not both_full and "accuracy" in metrics and "accuracy" in default.metrics:
+        metrics["accuracy"] = _accuracy(
+            metrics["accuracy"],
+            default.metrics["accuracy"],
+            measurement.scores[:shared],
+            scores[:shared],
+        )
+    return replace(measurement, metrics=metrics, notes=tuple(notes))
 
 
 def _divided(metric: Metric, by: float) -> Metric:
@@ -60,16 +81,15 @@ def _divided(metric: Metric, by: float) -> Metric:
     )
 
 
-def _accuracy(measurement: Measurement, default: Measurement) -> Metric:
-    n = len(measurement.scores)
-    known = default.metrics["accuracy"]
-    difference, low, high = accuracy_difference(measurement.scores, default.scores[:n])
-    value = min(1.0, max(0.0, known.value + difference))
+def _accuracy(
+    mine: Metric, default: Metric, scores: Sequence[float], default_scores: Sequence[float]
+) -> Metric:
+    difference, low, high = accuracy_difference(scores, default_scores)
     return replace(
-        measurement.metrics["accuracy"],
-        value=value,
-        low=max(0.0, known.value + low),
-        high=min(1.0, known.value + high),
+        mine,
+        value=min(1.0, max(0.0, default.value + difference)),
+        low=min(1.0, max(0.0, default.value + low)),
+        high=min(1.0, max(0.0, default.value + high)),
         sem=(high - low) / (2 * Z_95),
-        n=n,
+        n=len(scores),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuner.measure import probe_meters
 from tuner.run.engine_evaluator import DEFAULT_SHARE, trial_seconds
-from tuner.run.objectives import levels_of, objectives_of
+from tuner.run.objectives import levels_of, limits_of_interest, objectives_of
 from tuner.run.setup import read_inputs
 from tuner.run.verification import LARGEST_SHARE, LEAST_BLOCKS
 from tuner.search import ParetoSampler
@@ -26,7 +26,7 @@ def plan_study(spec: StudySpec) -> StudyPlan:
         budget=spec.max_trials,
         levels=levels_of(spec),
         cost_aware=spec.max_seconds is not None,
-        limits=spec.effective_limits,
+        limits=limits_of_interest(spec),
     )
     task = inputs.requests.task if inputs.requests else None
     installation = spec.backend.installation()

@@ -13,7 +13,7 @@ from tuner.errors import UserError
 from tuner.measure import Meter
 from tuner.run.advisor import Advisor
 from tuner.run.ending import cause_of, exit_on_sigterm, is_disk_full, reserved_space
-from tuner.run.objectives import levels_of, objectives_of
+from tuner.run.objectives import levels_of, limits_of_interest, objectives_of
 from tuner.run.setup import set_up
 from tuner.run.verification import Verification
 from tuner.run.verification_log import VerificationLog
@@ -52,7 +52,7 @@ def run_study(
         UserError: for input that cannot be used, and for a disk that is full.
     """
     began = time.monotonic() if began is None else began
-    levels = levels_of(spec)
+    levels, limits = levels_of(spec), limits_of_interest(spec)
     with ExitStack() as stack:
         stack.enter_context(exit_on_sigterm())
         setup = stack.enter_context(set_up(spec, meters))
@@ -68,10 +68,10 @@ def run_study(
             levels=levels,
             cost_aware=spec.max_seconds is not None,
             acquisition=acquisition or spec.acquisition,
-            limits_of_interest=spec.effective_limits,
+            limits_of_interest=limits,
             began=began,
         )
-        evaluator = setup.evaluator(session, levels, spec.effective_limits, observe)
+        evaluator = setup.evaluator(session, levels, limits, observe)
         observe(Started(len(session.finished), setup.space.size))
         for notice in setup.notices:
             observe(Notice(notice))

@@ -9,7 +9,13 @@ from tuner.search.acquisition_registry import ACQUISITIONS, AcquisitionFactory
 from tuner.search.pareto import hypervolume, hypervolume_share, non_dominated
 from tuner.search.stopping import StopRule, StopStatus
 from tuner.surrogates.objective import Objective
-from tuner.surrogates.service_level import ServiceLevel, goodput_bounds, limits_of, parse_levels
+from tuner.surrogates.service_level import (
+    ServiceLevel,
+    check_limits,
+    goodput_bounds,
+    limits_of,
+    parse_levels,
+)
 
 if TYPE_CHECKING:
     from tuner.search.dataset import Dataset, Observation
@@ -26,6 +32,7 @@ __all__ = [
     "ServiceLevel",
     "StopRule",
     "StopStatus",
+    "check_limits",
     "design_size",
     "goodput_bounds",
     "hypervolume",

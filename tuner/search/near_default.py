@@ -35,7 +35,7 @@ ACCURACY_SPAN = 0.2
 """So much less accuracy than the default's is, too."""
 BEST = 20
 """Of the candidates those that are changed once more, for being expected to be best."""
-NOVELTY = 0.15
+NOVELTY = 0.5
 """Weight of three changes that were not seen yet, against an enlarged front."""
 MIXED = 0.2
 """Standard deviation of the logarithm of a factor by which seeds value candidates differently: what

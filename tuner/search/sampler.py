@@ -22,7 +22,7 @@ from tuner.search.remaining_gain import remaining_gain
 from tuner.search.stopping import StopRule, StopStatus
 from tuner.space.contract import Codes, Space
 from tuner.surrogates import Objective
-from tuner.surrogates.service_level import ServiceLevel, modelled_outputs
+from tuner.surrogates.service_level import ServiceLevel, check_limits, modelled_outputs
 
 LEVELS = "tuner:levels"
 SEM = "tuner:sem"
@@ -89,7 +89,7 @@ class ParetoSampler(optuna.samplers.BaseSampler):
         self.objectives = tuple(objectives)
         self.levels = tuple(levels)
         self.limits = tuple(limits)
-        _check_limits(self.limits, self.objectives)
+        check_limits(self.limits, self.objectives)
         self.outputs = modelled_outputs(self.objectives, self.levels)
         self.cost_aware = cost_aware
         self.acquisition = acquisition_factory(acquisition)
@@ -285,18 +285,6 @@ class ParetoSampler(optuna.samplers.BaseSampler):
             except (ValueError, UserError):
                 self._codes[key] = None
         return self._codes[key]
-
-
-def _check_limits(limits: Sequence[ServiceLevel], objectives: Sequence[Objective]) -> None:
-    """Refuse limits on what is no objective, or on its good side."""
-    for limit in limits:
-        if (limit.metric, limit.direction) not in {(o.metric, o.direction) for o in objectives}:
-            known = ", ".join(
-                f"{o.metric}{'<' if o.direction == 'min' else '>='}.." for o in objectives
-            )
-            raise UserError(
-                f"the limit {limit.text} is on no objective; it has to be one of {known}"
-            )
 
 
 def _seconds(trial: FrozenTrial) -> tuple[float, float] | None:

@@ -124,7 +124,7 @@ class StudySpec(BaseModel):
     @property
     def effective_limits(self) -> tuple[ServiceLevel, ...]:
         """The limits of interest asked for, and the usual ones for what has none."""
-        asked = parse_levels(self.limits)
+        asked = parse_levels(self.limits, option="--limit")
         named = {limit.metric for limit in asked}
         objectives = (Objective.parse(text) for text in self.effective_objectives)
         usual = [

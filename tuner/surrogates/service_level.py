@@ -122,3 +122,15 @@ def modelled_outputs(
     known = {(o.metric, o.direction) for o in objectives}
     extra = [level.objective for level in levels if (level.metric, level.direction) not in known]
     return (*objectives, *dict.fromkeys(extra))
+
+
+def check_limits(limits: Sequence[ServiceLevel], objectives: Sequence[Objective]) -> None:
+    """Refuse limits on what is no objective, or on its good side."""
+    for limit in limits:
+        if (limit.metric, limit.direction) not in {(o.metric, o.direction) for o in objectives}:
+            known = ", ".join(
+                f"{o.metric}{'<' if o.direction == 'min' else '>='}.." for o in objectives
+            )
+            raise UserError(
+                f"the limit {limit.text} is on no objective; it has to be one of {known}"
+            )

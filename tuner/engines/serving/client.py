@@ -19,7 +19,7 @@ from tuner.engines.serving.stream import (
     failed,
     refusal,
 )
-from tuner.measure.engine_protocol import KeepGoing
+from tuner.measure.engine_protocol import InterruptedRun, KeepGoing
 from tuner.workloads import Request
 
 _LOOK_S = 0.1
@@ -66,7 +66,7 @@ async def drive(
         bodies: what is sent for each.
         concurrency: so many at once; None lets each go as it arrives, or one after the other.
         seconds: none begins after that, except for those that go first.
-        keep_going: once it says no, the streams that are open are closed.
+        keep_going: once it says no or raises `InterruptedRun`, the open streams are closed.
 
     Returns:
         outcomes of the requests that began: the first ones of the list. Those whose streams were
@@ -98,11 +98,18 @@ async def drive(
         if keep_going is not None:
             while not all(task.done() for task in tasks):
                 await asyncio.wait(tasks, timeout=_LOOK_S)
-                if not keep_going():
+                if not _goes_on(keep_going):
                     for task in tasks:
                         task.cancel()
                     break
     return [outcomes[i] for i in itertools.takewhile(outcomes.__contains__, itertools.count())]
+
+
+def _goes_on(keep_going: KeepGoing) -> bool:
+    try:
+        return keep_going()
+    except InterruptedRun:
+        return False
 
 
 async def _ask(
