@@ -149,7 +149,7 @@ def _plot(runs: Runs, target: Path) -> None:
     )
     for name, axes in zip(names, grid[0], strict=True):
         longest = max(r["seconds"][-1] for (t, _), rs in runs.items() if t == name for r in rs)
-        grid_s = np.linspace(0, longest, 400)
+        grid_s = np.geomspace(1, longest, 400)
         for colour, sampler in zip(COLOURS, STRATEGIES, strict=False):
             if not (group := runs.get((name, sampler))):
                 continue
@@ -160,7 +160,7 @@ def _plot(runs: Runs, target: Path) -> None:
             if own or sampler == "random":
                 axes.fill_between(grid_s, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.axhline(SHARES[-1], color="black", linewidth=0.6, linestyle=":")
-        axes.set(title=name, xlabel="seconds of measurement", ylim=(0, 1.01))
+        axes.set(title=name, xlabel="seconds of measurement", xscale="log", ylim=(0, 1.01))
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].set_ylabel("share of the true front's log hypervolume")
     grid[0, 0].legend(frameon=False, fontsize=8, loc="lower right")
