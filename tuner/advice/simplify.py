@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-LOSS = 0.02
+LOSS = 0.03
 """What a simpler configuration may be worse by in all, as a share of each objective."""
 ACCURACY_LOSS = 0.005
 """And of its accuracy, in absolute terms."""

@@ -204,11 +204,7 @@ class Verification:
         field = [self._default]
         earlier = [c for c in self._log.windows if c != self._default and c not in self.failed]
         wanted = list(earlier)
-        for candidate in self._candidates():
-            simple = self._simplified(candidate)
-            if simple != candidate:
-                self._stand_ins[candidate] = simple
-            wanted.append(simple)
+        wanted += [self._stand_in(candidate) for candidate in self._candidates()]
         left_s = self._session.budget.left_s
         seconds = self._evaluator.window_seconds(self._default, SHORTEST_WINDOW_S)
         for candidate in dict.fromkeys(wanted):
@@ -218,6 +214,13 @@ class Verification:
             if left_s is None or len(field) == 1 or FEWEST_BLOCKS * seconds <= left_s:
                 field.append(candidate)
         return field
+
+    def _stand_in(self, found: Configuration) -> Configuration:
+        """The simpler configuration that is verified in place of one that the search found."""
+        simple = self._simplified(found)
+        if simple != found:
+            self._stand_ins[found] = simple
+        return simple
 
     def _next_field(self, field: Sequence[Configuration]) -> list[Configuration]:
         """Who takes part in the next block."""
@@ -232,7 +235,11 @@ class Verification:
         new = [c for c in chosen if c not in pairs and c not in field]
         for candidate in new[: MAX_JOINING - self._joined]:
             self._joined += 1
-            stay.append(candidate)
+            # Where a simpler one turned out worse, the one that the search found has its turn.
+            simple = self._stand_ins.get(candidate)
+            worse = simple in pairs or simple in self.failed
+            stay.append(candidate if worse else self._stand_in(candidate))
+        stay = list(dict.fromkeys(stay))
         return [c for c in stay if c not in self.failed]
 
     def _is_decided(self) -> bool:
