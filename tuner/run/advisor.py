@@ -103,15 +103,26 @@ class Advisor:
         simplifier = self._simplifier
         return simplifier.changes if simplifier is not None else lambda configuration: ()
 
+    def _no_default(self) -> str:
+        """Why there is nothing to compare with."""
+        space = self._session.space
+        trials = [r for r in self._session.records if r.configuration == space.default]
+        if any(r.state == "failed" for r in trials):
+            return (
+                "The engine's default configuration could not be measured, so nothing is "
+                "recommended against it; see its trial for the cause."
+            )
+        return (
+            "There was no time to measure the engine's default configuration, so nothing is "
+            "recommended against it; the same command with a longer --max-time goes on from here."
+        )
+
     def _notes(self, default: Measurement | None, verification: Verification) -> list[str]:
         """What a reader of the result has to know before believing it."""
         complete = self._session.complete
         values = np.array([record.values for record in complete], dtype=float)
         if default is None:
-            first = [
-                "The engine's default configuration could not be measured, so nothing is "
-                "recommended against it; see its trial for the cause."
-            ]
+            first = [self._no_default()]
         else:
             first = estimated_energy(default)
             if not verification.pairs:
