@@ -29,7 +29,7 @@ LARGEST_SHARE = 0.4
 """Share of a time limit that is kept for verification at most."""
 MAX_JOINING = 6
 """Configurations that join later, because what was verified turns out to be worse."""
-WINDOW_S = 1.5
+WINDOW_S = 1.0
 """A window takes about so long, a batch at least; longer or shorter by the time that there is."""
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.5, 4.0
 AIM_BLOCKS = 12
