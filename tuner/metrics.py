@@ -76,6 +76,9 @@ def _definitions() -> Iterator[MetricDefinition]:
     yield define(
         "foreign_cpu_share", "1", "other", "min", "of the machine's processors, by other programs"
     )
+    yield define(
+        "held_up_share", "1", "other", "min", "of a window, lost to other programs at most"
+    )
     yield define("accuracy", "1", "accuracy", "max", "mean score of the graded answers")
 
 

@@ -158,5 +158,16 @@ def test_what_other_programs_took_of_the_machine_widens_the_interval_and_may_lea
 
 
 def loaded(measurement: Measurement, share: float) -> Measurement:
-    foreign = Metric(share, "1", share, share, 0.0, 3, "clock", (share,) * 3)
-    return replace(measurement, metrics={**measurement.metrics, "foreign_cpu_share": foreign})
+    metric = Metric(share, "1", share, share, 0.0, 3, "clock", (share,) * 3)
+    shares = {"foreign_cpu_share": metric, "held_up_share": metric}
+    return replace(measurement, metrics={**measurement.metrics, **shares})
+
+
+def test_where_others_may_have_held_everything_up_nothing_is_claimed():
+    trials = {"default": measured(10, 100, 9), "half": measured(5, 50, 9)}
+    truth = {name: loaded(m, 1.0) for name, m in trials.items()}
+    half = next(r for r in advise(trials, truth).recommended if r.configuration == named("half"))
+    for comparison in half.comparisons[:2]:
+        assert not comparison.resolved
+        assert comparison.change == pytest.approx(-0.5)
+        assert comparison.change_low is comparison.change_high is None

@@ -12,7 +12,7 @@ from tuner.search import Objective, ServiceLevel
 from tuner.space import Configuration
 from tuner.study import Record
 
-FOREIGN = "foreign_cpu_share"
+FOREIGN, HELD_UP = "foreign_cpu_share", "held_up_share"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def ratio_to_default(objective: Objective, pair: PairedMeasurement) -> Ratio | N
         return _accuracy_ratio(measurement.scores, default.scores)
     if not _pair_up(mine, theirs):
         return None
-    return compare(mine, theirs, (foreign_share(measurement), foreign_share(default)))
+    return compare(mine, theirs, (_share(measurement, HELD_UP), _share(default, HELD_UP)))
 
 
 def _accuracy_ratio(mine: Sequence[float], theirs: Sequence[float]) -> Ratio | None:
@@ -54,7 +54,11 @@ def _accuracy_ratio(mine: Sequence[float], theirs: Sequence[float]) -> Ratio | N
 
 def foreign_share(measurement: Measurement) -> float:
     """The share of the machine that other programs took meanwhile; 0 where nobody knows."""
-    metric = measurement.metrics.get(FOREIGN)
+    return _share(measurement, FOREIGN)
+
+
+def _share(measurement: Measurement, name: str) -> float:
+    metric = measurement.metrics.get(name)
     return max(0.0, metric.value) if metric is not None else 0.0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isinf
 
 from tuner.advice.choice import Point, Role, RoleSelector, front
 from tuner.advice.paired import (
@@ -157,8 +158,8 @@ def _comparison(objective: Objective, pair: PairedMeasurement, default: Measurem
         high=mine.high,
         default=theirs.value,
         change=change if ratio is None else ratio.value - 1,
-        change_low=None if ratio is None else ratio.low - 1,
-        change_high=None if ratio is None else ratio.high - 1,
+        change_low=None if ratio is None or isinf(ratio.high) else ratio.low - 1,
+        change_high=None if ratio is None or isinf(ratio.high) else ratio.high - 1,
         source=mine.source,
         foreign=0.0 if graded else max(foreign_share(pair.measurement), foreign_share(default)),
     )

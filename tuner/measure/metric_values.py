@@ -243,5 +243,6 @@ _PER_PASS: dict[str, _Value] = {
     "total_token_throughput": lambda one: _all_tokens(one) / one.reading.seconds,
     "mean_output_tokens": lambda one: _tokens(one) / len(one.completions),
     "peak_memory_mb": _megabytes,
-    "foreign_cpu_share": lambda one: one.foreign_share,
+    "foreign_cpu_share": lambda one: one.foreign.share if one.foreign else None,
+    "held_up_share": lambda one: one.foreign.held_up if one.foreign else None,
 }

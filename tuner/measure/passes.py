@@ -14,7 +14,7 @@ from tuner.measure.engine_protocol import (
     InterruptedRun,
     KeepGoing,
 )
-from tuner.measure.foreign_load import ProcessorTimes, foreign_share
+from tuner.measure.foreign_load import ForeignLoad, ProcessorTimes
 from tuner.measure.meters import Meter, Reading, cpu_seconds, read_window
 from tuner.workloads import Work
 
@@ -41,8 +41,7 @@ class Pass:
         peak_memory_bytes: of the engine; None where unknown.
         errors: of the requests that failed, in the engine's words.
         steady: the completions whose times count: all of them, or those between ramp-up and drain.
-        foreign_share: of the machine's processor time that other programs took; None where
-            unknown.
+        foreign: what other programs did meanwhile; None where unknown.
 
     A pass that was given up before anything was answered has no completions.
     """
@@ -55,7 +54,7 @@ class Pass:
     peak_memory_bytes: int | None
     errors: tuple[str, ...] = ()
     steady: tuple[Completion, ...] = ()
-    foreign_share: float | None = None
+    foreign: ForeignLoad | None = None
 
     @property
     def n_asked(self) -> int:
@@ -112,7 +111,7 @@ def run_pass(
     finally:
         reading = read_window(meter)
     cpu_s = cpu_seconds(engine.pids) - cpu_before
-    foreign = foreign_share(times_before, ProcessorTimes.now(engine.pids))
+    foreign = ForeignLoad.between(times_before, ProcessorTimes.now(engine.pids))
     if not given_up and (not answers or (seconds is None and len(answers) != len(indices))):
         words = f"{len(answers)} of {len(indices)} requests came back"
         raise EngineFailure("wrong_output", words)
@@ -131,7 +130,7 @@ def run_pass(
         peak_memory_bytes=engine.peak_memory_bytes,
         errors=errors,
         steady=_steady(answers, concurrency),
-        foreign_share=foreign,
+        foreign=foreign,
     )
 
 

@@ -17,8 +17,8 @@ TRIMMED = 0.2
 """The share of repeats that a trimmed mean cuts off at either end."""
 LEAST_TRIMMED = 6
 """Fewer repeats are not trimmed."""
-MOST_FOREIGN = 0.95
-"""Where others took more of the machine, nothing is known anyway."""
+MOST_HELD_UP = 0.9
+"""Where a window may have been held up for a larger share, it says nothing of a quiet machine."""
 
 
 @dataclass(frozen=True)
@@ -101,18 +101,19 @@ def trimmed_mean(values: Sequence[float]) -> Estimate:
     return Estimate(mean, sem, mean - reach, mean + reach)
 
 
-def compare(a: Metric, b: Metric, foreign: tuple[float, float] = (0.0, 0.0)) -> Ratio:
+def compare(a: Metric, b: Metric, held_up: tuple[float, float] = (0.0, 0.0)) -> Ratio:
     """The ratio a / b, from windows of the same blocks.
 
     The trimmed mean of the log ratios of the blocks (`trimmed_mean`): what made a whole block slow
     cancels out. What other programs took of the machine does not: it may have slowed one of the two
-    and not the other. Where they took a share f, a quiet machine would have given between (1 - f)
-    times the value and the value itself; the interval is widened by that for both.
+    and not the other. Where they may have held up a share h of a window, a quiet machine would have
+    given between (1 - h) times the value and the value itself; the interval is widened by that for
+    both, and has no ends where h is over `MOST_HELD_UP`.
 
     Args:
         a: with a repeat for each block.
         b: with a repeat for each of the same blocks.
-        foreign: the share of the machine that others took during the windows of either.
+        held_up: the share of the windows of either that others may have held up.
 
     Raises:
         ValueError: the two have not the same number of repeats, fewer than two, or none positive.
@@ -127,7 +128,9 @@ def compare(a: Metric, b: Metric, foreign: tuple[float, float] = (0.0, 0.0)) -> 
     estimate = trimmed_mean(logs)
     assert estimate.low is not None
     assert estimate.high is not None
-    slowed_a, slowed_b = (math.log(1 - min(share, MOST_FOREIGN)) for share in foreign)
+    if max(held_up) > MOST_HELD_UP:
+        return Ratio(math.exp(estimate.value), 0.0, math.inf)
+    slowed_a, slowed_b = (math.log(1 - share) for share in held_up)
     low, high = estimate.low + slowed_a, estimate.high - slowed_b
     return Ratio(math.exp(estimate.value), math.exp(low), math.exp(high))
 

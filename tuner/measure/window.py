@@ -18,7 +18,7 @@ from tuner.measure.measurement import EnergyProvenance, Measurement, Metric
 from tuner.measure.measurement_protocol import MeasurementProtocol
 from tuner.measure.metering import Metering
 from tuner.measure.phase import OnPhase
-from tuner.measure.statistics import estimate_share, trimmed_mean
+from tuner.measure.statistics import estimate_mean, estimate_share, trimmed_mean
 from tuner.workloads import Work
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 PER_REQUEST = ("joules_per_request", "mean_e2el_ms", "cpu_seconds_per_request")
 """Metrics that are larger for requests that take longer."""
+
+
+SHARES = ("foreign_cpu_share", "held_up_share")
+"""Metrics whose mean over the windows is a plain one, so that no window is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +173,13 @@ def _combined(name: str, windows: Sequence[Window]) -> Metric:
         window.measurement.metrics[name].value / (window.difficulty if name in PER_REQUEST else 1.0)
         for window in windows
     )
-    if min(repeats) > 0:
+    if min(repeats) > 0 and name not in SHARES:
         logs = trimmed_mean([math.log(value) for value in repeats])
         value = math.exp(logs.value)
         low, high = (None if x is None else math.exp(x) for x in (logs.low, logs.high))
         sem = None if logs.sem is None else value * logs.sem
     else:
-        plain = trimmed_mean(repeats)
+        plain = estimate_mean(repeats) if name in SHARES else trimmed_mean(repeats)
         value, low, high, sem = plain.value, plain.low, plain.high, plain.sem
     return Metric(value, first.unit, low, high, sem, len(repeats), first.source, repeats)
 

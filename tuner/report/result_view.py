@@ -86,8 +86,8 @@ def _metrics(result: Result, recommendation: Recommendation) -> Table:
     table = _grid()
     for c in recommendation.comparisons:
         value = quantity(c.value, c.unit, c.low, c.high)
-        verified = recommendation.verified and c.change_low is not None
-        if verified and not c.resolved and recommendation.configuration != result.default:
+        compared = recommendation.verified and c.change is not None
+        if compared and not c.resolved and recommendation.configuration != result.default:
             versus = unresolved_change(c.change_low, c.change_high)
         else:
             versus = change(c.change, c.change_low, c.change_high)
@@ -167,7 +167,7 @@ def _marked(source: str) -> str:
 
 
 def _is_unresolved(recommendation: Recommendation) -> bool:
-    compared = [c for c in recommendation.comparisons if c.change_low is not None]
+    compared = [c for c in recommendation.comparisons if c.change is not None]
     return recommendation.verified and not all(c.resolved for c in compared)
 
 

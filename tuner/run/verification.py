@@ -29,6 +29,9 @@ LARGEST_SHARE = 0.4
 """Share of a time limit that is kept for verification at most."""
 MAX_JOINING = 6
 """Configurations that join later, because what was verified turns out to be worse."""
+QUIET = 0.1
+"""A block counts as quiet where others held no window of it up for a larger share. Where there are
+`LEAST_BLOCKS` quiet ones, the others do not count: there was time to make them again."""
 WINDOW_S = 1.0
 """A window takes about so long, a batch at least; longer or shorter by the time that there is."""
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.5, 4.0
@@ -115,7 +118,8 @@ class Verification:
             known = self._pairs.get(configuration)
             blocks = {w.block for w in windows[self._default]} & {w.block for w in mine}
             if blocks and (known is None or known[0] != len(blocks)):
-                pair = self._pair(configuration, mine, windows[self._default], blocks)
+                quiet = _quiet(blocks, [*mine, *windows[self._default]])
+                pair = self._pair(configuration, mine, windows[self._default], quiet)
                 self._pairs[configuration] = (len(blocks), pair)
         return {c: pair for c, (_, pair) in self._pairs.items() if c not in self.failed}
 
@@ -274,3 +278,14 @@ class Verification:
         if left_s is None:
             return WINDOW_S
         return min(LONGEST_WINDOW_S, max(SHORTEST_WINDOW_S, left_s / (n * AIM_BLOCKS)))
+
+
+def _quiet(blocks: set[int], windows: Sequence[Window]) -> set[int]:
+    """The blocks that others left alone, where these are enough; else all of them."""
+    disturbed = {
+        window.block
+        for window in windows
+        if (share := window.measurement.metrics.get("held_up_share")) and share.value > QUIET
+    }
+    quiet = blocks - disturbed
+    return quiet if len(quiet) >= LEAST_BLOCKS else blocks
