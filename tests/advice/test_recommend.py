@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tuner.advice.paired import PairedMeasurement
+from tuner.advice.paired import PairedMeasurement, observed_points
 from tuner.advice.recommend import recommend
 from tuner.measure import Failure, Measurement, Metric
 from tuner.search import Objective, parse_levels
@@ -171,3 +171,22 @@ def test_where_others_may_have_held_everything_up_nothing_is_claimed():
         assert not comparison.resolved
         assert comparison.change == pytest.approx(-0.5)
         assert comparison.change_low is comparison.change_high is None
+
+
+def test_an_accuracy_on_all_prompts_gets_no_benefit_of_the_doubt_before_it_is_verified():
+    """The verification asks the same prompts: what was wrong stays wrong, and costs time."""
+    whole, part = measured(5, 90, 8), measured(5, 90, 8)
+    accuracy = replace(part.metrics["accuracy"], n=5, sem=0.15)
+    part = replace(part, metrics={**part.metrics, "accuracy": accuracy})
+    uncertain = replace(whole.metrics["accuracy"], sem=0.15)
+    whole = replace(whole, metrics={**whole.metrics, "accuracy": uncertain})
+    records = [
+        record(i, name, m)
+        for i, (name, m) in enumerate(
+            {"default": measured(10, 100, 9), "whole": whole, "part": part}.items()
+        )
+    ]
+    slack = {
+        p.configuration["name"]: p.slack for p in observed_points(records, OBJECTIVES, DEFAULT)
+    }
+    assert slack == {"default": 0.0, "whole": 0.0, "part": 0.15}

@@ -75,7 +75,9 @@ def observed_points(
 ) -> list[Point]:
     """One point for each configuration that the search measured.
 
-    A service level missed by no more than a standard error counts as kept, until verification.
+    A service level missed by no more than a standard error counts as kept, until verification. So
+    does an accuracy that rests on fewer prompts than the default's; with as many, the verification
+    asks no others.
     """
     metric = next((o.metric for o in objectives if o.kind == "accuracy"), None)
     reference = next(
@@ -86,7 +88,9 @@ def observed_points(
     for record in records:
         if record.state == "complete" and record.measurement is not None:
             accuracy = record.measurement.metrics.get(metric or "")
-            slack = accuracy.sem or 0.0 if accuracy else 0.0
+            asked = len(reference.scores) if reference is not None else 0
+            partial = accuracy is not None and accuracy.n < asked
+            slack = accuracy.sem or 0.0 if accuracy is not None and partial else 0.0
             checks = check_levels(levels, record.measurement, reference)
             kept = satisfies(checks, record.measurement.metrics)
             points.append(Point(record.configuration, record.values, slack, kept))

@@ -23,8 +23,8 @@ Floats = npt.NDArray[np.float64]
 
 LOSS = 0.03
 """What a simpler configuration may be worse by in all, as a share of each objective."""
-ACCURACY_LOSS = 0.005
-"""And of its accuracy, in absolute terms."""
+ACCURACY_LOSS = 0.01
+"""And of its accuracy, in absolute terms, a standard deviation of what is not known included."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,13 @@ class Simplifier:
         matters, whatever the surrogates say.
         """
         code = self._space.encode([configuration])[0]
-        start = self._expected(code[None])[0]
+        first, start = code, self._expected(code[None])[0]
         while True:
             steps = [s for _, s in self._without_each(code) if (s != self._default).any()]
             if not steps:
                 break
-            losses = self._loss(self._expected(np.stack(steps)), start)
+            codes = np.stack(steps)
+            losses = self._loss(self._expected(codes) - self._unsure(codes, first), start)
             best = int(losses.argmin())
             if losses[best] > 1:
                 break
@@ -117,6 +118,26 @@ class Simplifier:
     def _expected(self, codes: npt.NDArray[np.int32]) -> Floats:
         means: Floats = self._surrogate.predict(codes).mean[:, : len(self._objectives)]
         return means
+
+    def _unsure(self, codes: npt.NDArray[np.int32], first: npt.NDArray[np.int32]) -> Floats:
+        """How much worse accuracies may be than expected of N rows against the first one, `N x m`.
+
+        The standard deviation of the difference. Energies and latencies are verified in seconds
+        and better known: for these it is 0.
+        """
+        from tuner.surrogates.surrogate import as_inputs  # loads torch
+
+        unsure = np.zeros((len(codes), len(self._objectives)))
+        inputs = as_inputs(np.concatenate([first[None], codes]))
+        for j, objective in enumerate(self._objectives):
+            if objective.kind == "accuracy":
+                transform = self._surrogate.transforms[j]
+                normal = self._surrogate.models[j].posterior(inputs).distribution
+                covariance = normal.covariance_matrix.detach().numpy()
+                own = np.diag(covariance)
+                variance = own[1:] + own[0] - 2 * covariance[0, 1:]
+                unsure[:, j] = transform.spread * np.sqrt(np.maximum(variance, 0.0))
+        return unsure
 
     def _loss(self, there: Floats, here: Floats) -> Floats:
         """How much of the loss allowed each of N rows takes, by its worst objective, length N."""
