@@ -22,6 +22,11 @@ features
 """
 PROGRAM = """
 import json, sys, time
+from pathlib import Path
+flag = Path(sys.argv[0]).with_name("slow")
+if flag.exists():  # only the first run
+    flag.unlink()
+    time.sleep(5)
 time.sleep(0.05)
 batch, beams = map(int, sys.argv[1:])
 print(json.dumps({"joules_per_request": beams * (1 + 4 / batch), "accuracy": 0.5 + 0.1 * beams}))
@@ -72,6 +77,22 @@ def test_a_signal_in_search_or_verification_leaves_a_result(tmp_path, number, wh
     assert not (tmp_path / "out" / ".reserved").exists()
     verified = [r for r in result.recommended if r.verified]
     assert bool(verified) == ("verification" in when)
+
+
+@pytest.mark.slow
+def test_a_signal_before_anything_is_measured_leaves_a_result_that_says_so(tmp_path):
+    (tmp_path / "slow").write_text("")
+    status, words = ended_by(signal.SIGINT, tmp_path, "searching", "--seed", "1")
+    assert status == 130
+    assert "Traceback" not in words
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["stopped_by"] == "ended by Ctrl-C"
+    assert result["recommended"] == []
+    again = subprocess.run(
+        study(tmp_path, "--seed", "1", "--max-trials", "3", "--verify-rounds", "2"),
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert load(tmp_path / "out").recommended, again.stdout
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
 from tuner.advice.export import Exporter, write_result
@@ -72,9 +72,6 @@ def run_study(
             began=began,
         )
         evaluator = setup.evaluator(session, levels, limits, observe)
-        observe(Started(len(session.finished), setup.space.size))
-        for notice in setup.notices:
-            observe(Notice(notice))
         advisor = Advisor(spec, session, levels)
         log = VerificationLog(out / "verification.jsonl" if out is not None else None)
         verification = Verification(
@@ -82,12 +79,17 @@ def run_study(
         )
         try:
             with reserved_space(out) if out is not None else nullcontext():
+                observe(Started(len(session.finished), setup.space.size))
+                for notice in setup.notices:
+                    observe(Notice(notice))
                 reason = search(session, evaluator.measure, observe, verification.reserve)
                 verification.run(use_all_time=not session.budget.time_to_search())
         except BaseException as error:
-            if out is not None and session.finished:
+            if out is not None:
                 words = f"ended by {cause_of(error)}"
-                _write(advisor.result(verification, setup, words, explain=False), out, ())
+                known = advisor.result(verification, setup, words, explain=False)
+                with suppress(OSError):  # what ended the study is what matters
+                    _write(known, out, ())
             if out is not None and is_disk_full(error):
                 raise UserError(
                     f"the disk of {out} is full; make room and give the same command again. What "
