@@ -25,8 +25,6 @@ class EnginePolicy:
     Attributes:
         restarts: whether a change of an argument with role `load` starts the engine anew, so that
             what a configuration costs depends on the one before it.
-        turns_per_round: into how many turns a round of verification is divided for each
-            configuration; few where every turn starts the engine.
         greedy_by_default: whether decoding is greedy where a configuration says neither
             `do_sample` nor `temperature`. False where the checkpoint's own settings decide.
         measures_itself: whether the engine takes the measurements (a command that prints metrics);
@@ -34,7 +32,6 @@ class EnginePolicy:
     """
 
     restarts: bool = False
-    turns_per_round: int = 4
     greedy_by_default: bool = False
     measures_itself: bool = False
 

@@ -42,6 +42,9 @@ DEFAULT_PATIENCE = 40.0
 
 REFERENCE_REQUESTS = 4
 """Requests of a reference for drift at least."""
+LONGEST_AFTER_START_S = 10.0
+"""Where an engine starts anew, a window is as long as the start, but no longer than this: more
+blocks are worth more than longer ones."""
 LOAD_SECONDS = 1.0
 """Allowance for changing the configuration of an engine that keeps models in memory."""
 
@@ -157,7 +160,7 @@ class EngineEvaluator:
         """Measure a configuration for about so many seconds, as its part of a block."""
         self._asked = keep_going or (lambda: True)
         arguments = self._history.space.arguments(configuration)
-        indices = self._indices(configuration, block, seconds)
+        indices = self._indices(configuration, block, self._worth_a_start(seconds))
         seed = verification_seed(self._spec.seed) + block
         measurement = self._turns.window(configuration, arguments, indices, seed)
         if measurement.failure is None:
@@ -183,13 +186,23 @@ class EngineEvaluator:
 
     def window_seconds(self, configuration: Configuration, seconds: float) -> float:
         """How long a window takes, whole batches and what the change of configuration costs."""
-        setup_s = LOAD_SECONDS
-        if self._policy.restarts:
-            known = [r.measurement.setup_seconds for r in self._history.complete if r.measurement]
-            setup_s = max(known, default=LOAD_SECONDS)
+        seconds = self._worth_a_start(seconds)
         n = self._window_requests(configuration, seconds)
         rate = self._rate(configuration)
-        return setup_s + (n / rate if rate else seconds)
+        return self._start_seconds() + (n / rate if rate else seconds)
+
+    def _start_seconds(self) -> float:
+        """What it takes to change the configuration."""
+        if not self._policy.restarts:
+            return LOAD_SECONDS
+        known = [r.measurement.setup_seconds for r in self._history.complete if r.measurement]
+        return max(known, default=LOAD_SECONDS)
+
+    def _worth_a_start(self, seconds: float) -> float:
+        """The length of a window: not much shorter than the start of the engine before it."""
+        if not self._policy.restarts:
+            return seconds
+        return max(seconds, min(self._start_seconds(), LONGEST_AFTER_START_S))
 
     def _keep_going(self) -> bool:
         """Whether whoever asked for what is being measured has time left."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PORT = 8000
 """Where a recommended server listens, in the script that starts it."""
 
-_LAUNCHED = EnginePolicy(restarts=True, turns_per_round=2)
+_LAUNCHED = EnginePolicy(restarts=True)
 _RUNNING = EnginePolicy()
 
 
