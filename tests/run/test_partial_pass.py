@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +84,12 @@ def test_difficulty_is_relative_to_the_mean_of_all_prompts():
     assert difficulty(default, [2]) == 2.0
     assert difficulty(default, range(3)) == 1.0
     assert difficulty(None, [0]) == difficulty(default, []) == difficulty(default, [7]) == 1.0
+
+
+def test_the_first_token_never_comes_after_the_last():
+    default = measured([1.0, 1.0, 4.0], 3)
+    mine = measured([1.0, 1.0], 2)
+    late = Metric(999.0, "ms", None, None, None, 1, "clock", (999.0,))  # of 1000 ms in all
+    mine = replace(mine, metrics={**mine.metrics, "mean_ttft_ms": late})
+    found = extrapolated(mine, default, 3).metrics
+    assert found["mean_ttft_ms"].value < found["mean_e2el_ms"].value == pytest.approx(2000.0)

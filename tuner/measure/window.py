@@ -24,8 +24,14 @@ from tuner.workloads import Work
 if TYPE_CHECKING:
     from tuner.space.contract import Arguments
 
-PER_REQUEST = ("joules_per_request", "mean_e2el_ms", "cpu_seconds_per_request")
-"""Metrics that are larger for requests that take longer."""
+_STATISTICS = ("mean", "median", "p90", "p99")
+PER_REQUEST = (
+    "joules_per_request",
+    "cpu_seconds_per_request",
+    *(f"{statistic}_{kind}_ms" for kind in ("e2el", "ttft") for statistic in _STATISTICS),
+)
+"""Metrics that are larger for requests that take longer. The time to the first token is scaled as
+the whole latency is, so that it stays the smaller of the two."""
 
 
 SHARES = ("foreign_cpu_share", "held_up_share")
