@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SMALL = 0.01
 """What changes an objective by less is not worth a word."""
+NOTICED = 0.05
+"""From this share of the machine on, what other programs took is among the notes of a result."""
 EFFECTS = 6
 """So many effects are shown."""
 
@@ -182,6 +184,7 @@ def _summary(result: Result) -> str:
         f"{len(result.front)} configurations on the front.",
         "Brackets are 95 % intervals; changes are against the default in the same blocks.",
     ]
-    if any(_is_unresolved(r) for r in result.recommended):
+    taken = max((c.foreign for r in result.recommended for c in r.comparisons), default=0.0)
+    if taken < NOTICED and any(_is_unresolved(r) for r in result.recommended):
         lines.append("Not resolved: the windows varied too much for their number; more time helps.")
     return "\n".join([*lines, *result.notes])
