@@ -9,17 +9,11 @@ import sys
 import time
 
 import pytest
+from test_running import SPACE
 
 from tuner import UserError, load
 from tuner.run.ending import is_disk_full, reserved_space
 
-SPACE = """
-features
-    Toy {abstract}
-        mandatory
-            Integer batch {values [1, 2, 4, 8, 16], log true, default 1, role 'request'}
-            Integer beams {values [1, 2, 3, 4], default 1, role 'request'}
-"""
 PROGRAM = """
 import json, sys, time
 from pathlib import Path

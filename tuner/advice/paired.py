@@ -13,6 +13,8 @@ from tuner.space import Configuration
 from tuner.study import Record
 
 FOREIGN, HELD_UP = "foreign_cpu_share", "held_up_share"
+NOTICED = 0.05
+"""From this share of the machine on, what other programs took is told to whoever reads a result."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tuner.advice.effects import strongest
+from tuner.advice.paired import NOTICED
 from tuner.metrics import METRICS
 from tuner.report.text import (
     change,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 SMALL = 0.01
 """What changes an objective by less is not worth a word."""
-NOTICED = 0.05
-"""From this share of the machine on, what other programs took is among the notes of a result."""
 EFFECTS = 6
 """So many effects are shown."""
 

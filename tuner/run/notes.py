@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tuner.advice.paired import foreign_share
+from tuner.advice.paired import NOTICED, foreign_share
 from tuner.measure import Measurement
 from tuner.search import Objective
 
-BUSY = 0.05
-"""So much of the machine taken by other programs is worth a sentence."""
 REDUNDANT_CORRELATION = 0.98
 """Rank correlation from which two objectives are nearly one."""
 
@@ -32,7 +30,7 @@ def estimated_energy(measurement: Measurement) -> list[str]:
 def foreign_load(measurements: Sequence[Measurement]) -> list[str]:
     """That other programs took a part of the machine while something was verified."""
     share = max((foreign_share(m) for m in measurements), default=0.0)
-    if share < BUSY:
+    if share < NOTICED:
         return []
     return [
         f"Other programs took up to {share:.0%} of the machine during the verification, which "

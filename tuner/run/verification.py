@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tuner.advice.choice import Point, RoleSelector
 from tuner.advice.contest import is_decided, still_open
@@ -130,11 +130,17 @@ class Verification:
         replaced = {
             c for c, simple in self._stand_ins.items() if simple in pairs and c not in pairs
         }
-        return self.failed | {c for c in replaced if self._is_as_good(self._stand_ins[c], c)}
-
-    def _is_as_good(self, simple: Configuration, found: Configuration) -> bool:
-        """Whether the verification bears out that a simpler configuration is no worse."""
+        if not replaced:
+            return self.failed
         points = {p.configuration: p for p in self._verified_points()}
+        return self.failed | {
+            c for c in replaced if self._is_as_good(points, self._stand_ins[c], c)
+        }
+
+    def _is_as_good(
+        self, points: Mapping[Configuration, Point], simple: Configuration, found: Configuration
+    ) -> bool:
+        """Whether the verification bears out that a simpler configuration is no worse."""
         if simple not in points or found not in points:
             return True
         mine, theirs = points[simple].values, points[found].values
